@@ -1,0 +1,41 @@
+"""c2trail: who operated a seized command-and-control server, from where, and when.
+
+    import forensics
+    case = forensics.analyze("seized/", out="case")
+    case.timeline          # pandas; also case.sessions, case.sources, case.frame("events"), case.database()
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from forensics.case import Case, open_case
+    from forensics.errors import ForensicsError
+    from forensics.evidence.find import find
+    from forensics.identify import identify
+    from forensics.model import Locator, Options
+    from forensics.pipeline import analyze
+
+__version__ = "0.1.0"
+
+__all__ = ["Case", "ForensicsError", "Locator", "Options", "__version__", "analyze", "find", "identify", "open_case"]
+
+# Loaded when first asked for: `c2trail --help` should not wait for Arrow, pandas and DuckDB.
+_HOMES = {
+    "Case": "forensics.case",
+    "ForensicsError": "forensics.errors",
+    "Locator": "forensics.model",
+    "Options": "forensics.model",
+    "analyze": "forensics.pipeline",
+    "find": "forensics.evidence.find",
+    "identify": "forensics.identify",
+    "open_case": "forensics.case",
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401  # what it returns is declared above for type checkers
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'forensics' has no attribute '{name}'")

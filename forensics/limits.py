@@ -1,0 +1,52 @@
+"""Every bound on hostile input, by name and with its reason. Reaching one is a reject or a skip in the ledger, never silence."""
+
+from __future__ import annotations
+
+from typing import Final
+
+MIB: Final = 1 << 20
+
+HEAD_BYTES: Final = 64 * 1024
+"""What a parser may look at to claim a file: one EVTX chunk, several hundred log lines."""
+
+SPAN_BYTES: Final = 64 * MIB
+"""Size of a range that is read apart; fixed, so that parts are the same whatever the number of workers."""
+
+PART_BYTES: Final = 64 * MIB
+"""Small files are grouped until a part has read about this much."""
+
+BLOCK_BYTES: Final = 4 * MIB
+"""What a line parser holds at once; its temporaries stay in cache."""
+
+MAX_LINE: Final = 1 * MIB
+"""Tomcat's request line and headers fit in 8 KiB by default; 1 MiB leaves room for any setting. Longer is `line_too_long`."""
+
+MAX_FIELD_SHOWN: Final = 512
+"""Characters of one field on a screen or in a CSV cell; the Parquet tables and the locator have it all."""
+
+MAX_CONFIGURATION: Final = 8 * MIB
+"""Stock server.xml has 7 KB."""
+
+MAX_XML_DEPTH: Final = 64
+"""server.xml is 6 deep; a deeper document is not one."""
+
+MAX_BXML_DEPTH: Final = 64
+"""Nesting of binary XML in one EVTX record; real records have 2."""
+
+MAX_PATH_DEPTH: Final = 64
+"""Folders below a folder given as evidence."""
+
+MAX_INFLATED: Final = 64 * 1024 * MIB
+"""Bytes out of one compressed stream."""
+
+MAX_RATIO: Final = 1000
+"""Inflated bytes for one stored byte, once past RATIO_FREE; zeros reach 1,028 in gzip, logs 10 to 40."""
+
+RATIO_FREE: Final = 16 * MIB
+"""Below this much output no ratio is looked at."""
+
+TIME_MIN_US: Final = 631_152_000_000_000
+"""1990-01-01T00:00:00Z in microseconds: before Windows NT and Tomcat. Earlier is `bad_time`."""
+
+TIME_MAX_US: Final = 4_102_444_800_000_000
+"""2100-01-01T00:00:00Z in microseconds. Later is `bad_time`."""

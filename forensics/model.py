@@ -1,0 +1,264 @@
+"""The vocabulary: what an event, a reject, a skip, a span, a batch, a parser, a rule and a report are.
+
+Arrow schemas of the tables stand in `schemas`; this module holds the words and the small frozen types that pass between
+stages. Nothing here reads a file.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Literal
+
+from forensics.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    import duckdb
+    import pyarrow as pa
+
+    from forensics.stream import Recount, Stream
+
+EVENT_ACTIONS: Final[Mapping[str, str]] = {
+    "rdp_connect": "a client opened a connection to the RDP listener; nobody has logged on yet",
+    "rdp_authenticate": "network authentication went through, or failed; not yet a logon",
+    "logon": "an account logged on, or failed to",
+    "shell_start": "the desktop of a session started",
+    "reconnect": "an existing session was taken up again",
+    "disconnect": "a session was left without logging off",
+    "logoff": "a session ended",
+    "rdp_client_info": "what the RDP client said of itself: zone, screen, operating system, name",
+    "rdp_end": "a connection ended, with its reason",
+    "session_lock": "a workstation was locked or unlocked",
+    "privileges": "a logon received administrator rights",
+    "gateway_connect": "a connection through a Remote Desktop Gateway opened",
+    "gateway_disconnect": "a connection through a Remote Desktop Gateway closed, with bytes and duration",
+    "outbound_rdp": "this server connected to another by RDP",
+    "http_request": "one request answered by Tomcat",
+    "tomcat_start": "Tomcat started, or said which version it is",
+    "tomcat_stop": "Tomcat stopped",
+    "deploy": "a web application was deployed or reloaded",
+    "undeploy": "a web application was removed",
+    "service_install": "a Windows service was installed",
+    "service_state": "a Windows service changed its state",
+    "software_install": "a program was installed",
+    "log_cleared": "an event log was cleared",
+    "clock_changed": "the system clock was set",
+    "system_start": "Windows started",
+    "system_stop": "Windows stopped",
+    "system_crash": "the last shutdown was unexpected",
+    "manager_act": "the Tomcat manager was used",
+    "file_time": "a file time that came with the evidence",
+}
+"""Every word that `event_action` can hold, and its meaning."""
+
+EVENT_OUTCOMES: Final = ("success", "failure", "unknown")
+
+TIME_BASES: Final[Mapping[str, str]] = {
+    "filetime_utc": "Windows wrote the time in UTC",
+    "offset_in_log": "the line carries its offset from UTC",
+    "zone_given": "the analyst gave the zone of a local time",
+    "zone_from_evidence": "the zone of a local time was found in the evidence",
+    "zone_assumed": "the zone of a local time is not known; UTC was assumed",
+}
+"""How the zone of an event's time was known."""
+
+ROLES: Final = ("operator", "implant", "relay", "researcher", "scanner", "visitor", "local", "unknown")
+
+CONFIDENCES: Final = ("almost certain", "likely", "possible")
+"""The one scale of confidence, strongest first."""
+
+MILESTONES: Final = (
+    "first_logon",
+    "tomcat_installed",
+    "tomcat_started",
+    "c2_deployed",
+    "first_browser_test",
+    "first_backdoor_test",
+    "first_implant",
+    "rare_origin",
+    "log_cleared",
+    "clock_changed",
+    "crash",
+    "last_operator_act",
+)
+
+ENDPOINT_KINDS: Final = ("c2", "manager", "panel", "application", "static", "probe")
+
+EVENT_FLAGS: Final[Mapping[str, str]] = {
+    "ambiguous": "the line can be read in more than one way; it was split from both ends",
+    "recovered": "found in slack or a damaged place, not among the live records",
+    "out_of_order": "its time is before that of the record before it",
+    "bad_checksum": "the chunk that holds it fails its checksum",
+    "beyond_header": "it lies past the chunks that the file's header counts",
+    "torn": "the file ends inside this line",
+    "mixed_script": "a name mixes letters of two scripts",
+    "broken_text": "bytes that are no UTF-8 were spelt out",
+    "dash_request": "Tomcat read no request line: a handshake of another protocol, a probe, a timeout",
+}
+"""Every word that the `flags` of an event can hold (joined by `;`), and its meaning."""
+
+_LOCATOR: Final = re.compile(r"(E[0-9]{4,9}):([0-9]{1,18})\+([0-9]{1,18})(?:#([0-9]{1,18}))?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Locator:
+    """Where a record lies: evidence, byte offset and length in its (inflated) stream, line or record number from 1."""
+
+    evidence_id: str
+    offset: int
+    length: int
+    ordinal: int | None = None
+
+    def __str__(self) -> str:
+        tail = "" if self.ordinal is None else f"#{self.ordinal}"
+        return f"{self.evidence_id}:{self.offset}+{self.length}{tail}"
+
+    @classmethod
+    def parse(cls, text: str) -> Locator:
+        """Return the locator that `E0001:4096+312#17` or `E0001:4096+312` names; UsageError if it names none."""
+        match = _LOCATOR.fullmatch(text)
+        if match is None:
+            raise UsageError(
+                f"'{text}' is no locator; one looks like E0001:4096+312#17 (evidence:offset+length#record)"
+            )
+        evidence_id, offset, length, ordinal = match.groups()
+        return cls(evidence_id, int(offset), int(length), None if ordinal is None else int(ordinal))
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One file that was found. `label` is its name in every output; `path` is where it lies and stays out of reports."""
+
+    id: str
+    label: str
+    path: Path
+    size: int
+    wrapping: Literal["none", "gzip"] = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What a parser sees before it claims a file: the first inflated bytes, the name, and the whole size if known."""
+
+    label: str
+    start: bytes
+    complete: bool
+    """True when `start` is the whole stream."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """How sure a parser is that a file is its own, 0 (not mine) to 100, and the sentence that says why."""
+
+    score: int
+    why: str
+
+
+NO_CLAIM: Final = Claim(0, "")
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """Something one evidence file says about how to read another, such as an access-log pattern in server.xml."""
+
+    kind: str
+    value: str
+    applies_to: str
+    """What it applies to, in words of its kind: for a pattern, the prefix of the log's file name; empty for all."""
+    source: str
+    """Label of the evidence that says so, or the option that was typed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the analyst typed that changes the result; part of the manifest."""
+
+    zone: str | None = None
+    patterns: tuple[str, ...] = ()
+    as_of: str = "event"
+    recover: bool = False
+    strict: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A byte range of one evidence stream that can be read apart from all others.
+
+    `stop` None means to the end (a compressed stream, whose length is not known before). `first_ordinal` is the line
+    number at `start`, from 1. `settings` is what the parser settled for the whole file, such as the pattern.
+    """
+
+    evidence: Evidence
+    parser: str
+    start: int
+    stop: int | None
+    first_ordinal: int
+    settings: tuple[tuple[str, str], ...] = ()
+
+    def setting(self, name: str, default: str = "") -> str:
+        """Return one settled value by name."""
+        return dict(self.settings).get(name, default)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What a parser made of a contiguous run of bytes. Together the three tables cover it exactly, without overlap."""
+
+    events: pa.RecordBatch
+    rejects: pa.RecordBatch
+    skips: pa.RecordBatch
+
+
+@dataclass(frozen=True, slots=True)
+class Parser:
+    """One log format. A module of `parsers` without a leading underscore has one, named PARSER.
+
+    `claims` looks at a head; content beats name. `settle` decides once per file what `Span.settings` carry.
+    `split` cuts the stream into spans while it is being hashed. `read` turns a span into batches. `recount` counts the
+    records of a block stream with other code than `read`: the ledger holds the two against each other.
+    """
+
+    name: str
+    title: str
+    suffixes: tuple[str, ...]
+    claims: Callable[[Head], Claim]
+    split: Callable[[Stream, Span], Iterator[Span]]
+    read: Callable[[Span, Stream], Iterator[Batch]]
+    recount: Callable[[Span], Recount]
+    settle: Callable[[Head, Sequence[Hint], Options], Mapping[str, str]] = field(
+        default=lambda _head, _hints, _options: {}
+    )
+    hints: Callable[[Head], Sequence[Hint]] = field(default=lambda _head: ())
+    cannot_know: str = ""
+    """What this format does not record, for the limits section of the documentation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One question asked of a case. A module of `analysis` without a leading underscore has one, named RULE.
+
+    `run` reads the tables named in `needs` from the database and returns the table called `name`, in total order.
+    """
+
+    name: str
+    title: str
+    needs: tuple[str, ...]
+    schema: pa.Schema
+    run: Callable[[duckdb.DuckDBPyConnection], pa.Table]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One output file. A module of `reports` without a leading underscore has one, named REPORT.
+
+    `write` reads the case's tables and yields the bytes of `filename`: same tables, same bytes.
+    """
+
+    name: str
+    filename: str
+    title: str
+    needs: tuple[str, ...]
+    write: Callable[[duckdb.DuckDBPyConnection], Iterator[bytes]]

@@ -1,0 +1,22 @@
+"""Where the data that travels with the package lies: inside the wheel once installed, at the top of a source tree."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_HERE = Path(__file__).resolve().parent
+
+
+def _folder(name: str) -> Path:
+    installed = _HERE / "_data" / name
+    return installed if installed.is_dir() else _HERE.parent / name
+
+
+def geo_dir() -> Path:
+    """Return the folder of the embedded geolocation witnesses."""
+    return _folder("geo")
+
+
+def samples_dir() -> Path:
+    """Return the folder of the synthetic sample logs."""
+    return _folder("sample_logs")
