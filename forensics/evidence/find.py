@@ -1,0 +1,125 @@
+"""Finding evidence: files and folders as typed, walked in sorted order, links listed and never followed.
+
+A label is a file's name in every output. It starts at the folder that was typed, so that where a case lay on the
+analyst's disk never enters a report.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from forensics.errors import EvidenceError
+from forensics.evidence.open import open_raw
+from forensics.limits import MAX_PATH_DEPTH
+from forensics.model import Evidence
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+    from typing import Literal
+
+_GZIP_MAGIC = b"\x1f\x8b\x08"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class PassedOver:
+    """Something that was named or found and not read. `failed` when the analyst has to mend it (exit code 3)."""
+
+    label: str
+    why: str
+    failed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was found: evidence in the order of its labels, and what was passed over."""
+
+    evidence: tuple[Evidence, ...]
+    passed_over: tuple[PassedOver, ...]
+
+
+def find(paths: Iterable[Path]) -> Found:
+    """Return every regular file that the paths name or hold; the order and repetition of paths change nothing.
+
+    Never raises for what lies below a path: a missing path, a link, a device or an unreadable folder is passed over with
+    its reason.
+    """
+    files: dict[Path, str] = {}
+    passed: set[PassedOver] = set()
+    for path in sorted({p.absolute() for p in paths}):
+        for label, found, why, failed in _walk(path):
+            if found is not None:
+                files.setdefault(found, label)
+            else:
+                passed.add(PassedOver(label, why, failed))
+    named = _unique(files)
+    evidence: list[Evidence] = []
+    for label, path in named:
+        try:
+            evidence.append(_describe(f"E{len(evidence) + 1:04d}", label, path))
+        except EvidenceError as error:
+            passed.add(PassedOver(label, str(error), failed=True))
+    return Found(tuple(evidence), tuple(sorted(passed)))
+
+
+def _walk(path: Path) -> Iterator[tuple[str, Path | None, str, bool]]:
+    try:
+        real = path.resolve(strict=True)
+        mode = real.stat().st_mode
+    except OSError as error:
+        yield path.name, None, f"cannot be read ({error.strerror or error}); check the path", True
+        return
+    if stat.S_ISDIR(mode):
+        yield from _folder(real, real.name or "root", 0)
+    elif stat.S_ISREG(mode):
+        yield path.name, real, "", False
+    else:
+        yield path.name, None, "is no regular file and was not opened; give a file or a folder", True
+
+
+def _folder(folder: Path, label: str, depth: int) -> Iterator[tuple[str, Path | None, str, bool]]:
+    if depth > MAX_PATH_DEPTH:
+        yield label, None, f"lies more than {MAX_PATH_DEPTH} folders deep", True
+        return
+    try:
+        with os.scandir(folder) as listing:
+            entries = sorted(listing, key=lambda entry: entry.name)
+    except OSError as error:
+        yield label, None, f"cannot be listed ({error.strerror}); give read access", True
+        return
+    for entry in entries:
+        name = f"{label}/{entry.name}"
+        if entry.is_symlink():
+            yield name, None, "is a link and was not followed; give its target if it is evidence", False
+        elif entry.is_dir(follow_symlinks=False):
+            yield from _folder(folder / entry.name, name, depth + 1)
+        elif entry.is_file(follow_symlinks=False):
+            yield name, folder / entry.name, "", False
+        else:
+            yield name, None, "is no regular file and was not opened", False
+
+
+def _unique(files: dict[Path, str]) -> list[tuple[str, Path]]:
+    """Return (label, path) in order; files of one label (same name from two places) are numbered by their paths."""
+    out: list[tuple[str, Path]] = []
+    taken: dict[str, int] = {}
+    for path, label in sorted(files.items(), key=lambda item: (item[1], item[0])):
+        taken[label] = taken.get(label, 0) + 1
+        out.append((label if taken[label] == 1 else f"{label}~{taken[label]}", path))
+    return sorted(out, key=lambda item: (item[0], item[1]))
+
+
+def _describe(evidence_id: str, label: str, path: Path) -> Evidence:
+    handle = open_raw(path)
+    try:
+        size = os.fstat(handle.fileno()).st_size
+        magic = handle.read(3)
+    except OSError as error:
+        raise EvidenceError(f"cannot be read ({error.strerror})") from error
+    finally:
+        handle.close()
+    wrapping: Literal["none", "gzip"] = "gzip" if magic == _GZIP_MAGIC else "none"
+    return Evidence(evidence_id, label, path, size, wrapping)

@@ -1,0 +1,41 @@
+"""What every test may ask for."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+ROOT = Path(__file__).resolve().parents[1]
+
+settings.register_profile("c2trail", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("c2trail")
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def evidence_dir() -> Path:
+    """Real public log files; they lie beside the project, or where C2TRAIL_EVIDENCE says, and are read in place."""
+    folder = Path(os.environ.get("C2TRAIL_EVIDENCE", ROOT.parent / "shared" / "evidence"))
+    if not folder.is_dir():
+        pytest.skip("the folder of real evidence files is not here")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def samples() -> Path:
+    return ROOT / "sample_logs"
+
+
+@pytest.fixture(scope="session")
+def demo_case(tmp_path_factory: pytest.TempPathFactory):
+    """The packaged sample case, analysed once."""
+    import forensics
+
+    return forensics.analyze(ROOT / "sample_logs", out=tmp_path_factory.mktemp("demo") / "case", workers=1)
