@@ -1,0 +1,19 @@
+"""The command `c2trail`, and `python -m forensics`."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command line."""
+    # `python -m` puts the working directory first: a folder of evidence could hold a rich.py that would then run.
+    if sys.path and sys.path[0] == "":
+        del sys.path[0]
+    from forensics.cli import app
+
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,247 @@
+"""The case folder: built in a hidden sibling, published by one rename, opened again later. Only this module writes files.
+
+A folder with a manifest is whole. Everything in it but `audit.jsonl` is a function of the evidence, the databases, the
+options and the versions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import duckdb
+import pyarrow.parquet as pq
+
+from forensics.errors import OutputError, UsageError
+from forensics.schemas import TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    import pandas as pd
+    import pyarrow as pa
+
+MANIFEST: Final = "manifest.json"
+AUDIT: Final = "audit.jsonl"
+_TABLES: Final = "tables"
+_HASH_BLOCK: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A published case. Tables are read where they lie: `frame` gives pandas, `database` gives DuckDB views over them."""
+
+    folder: Path
+
+    @property
+    def manifest(self) -> Mapping[str, Any]:
+        """What the case was made from and with, and the hash of every file in it."""
+        manifest: Mapping[str, Any] = json.loads((self.folder / MANIFEST).read_bytes())
+        return manifest
+
+    def database(self) -> duckdb.DuckDBPyConnection:
+        """Return a connection in which every table of the case is a view; its zone is UTC."""
+        return connect(self.folder)
+
+    def table(self, name: str) -> pa.Table:
+        """Return one whole table as Arrow, in its published order; UsageError if there is none of that name."""
+        if name not in TABLES:
+            raise UsageError(f"a case has no table '{name}'; it has {', '.join(TABLES)}")
+        with self.database() as db:
+            order = " ORDER BY time, evidence_id, log_offset" if name == "events" else ""
+            return db.sql(f"SELECT * FROM {name}{order}").to_arrow_table()  # noqa: S608  # the name is one of TABLES
+
+    def frame(self, name: str) -> pd.DataFrame:
+        """Return one whole table as a pandas DataFrame."""
+        frame: pd.DataFrame = self.table(name).to_pandas()
+        return frame
+
+    @property
+    def timeline(self) -> pd.DataFrame:
+        """The operator timeline."""
+        return self.frame("timeline")
+
+    @property
+    def sessions(self) -> pd.DataFrame:
+        """RDP sessions."""
+        return self.frame("sessions")
+
+    @property
+    def sources(self) -> pd.DataFrame:
+        """Source addresses."""
+        return self.frame("sources")
+
+
+def open_case(folder: Path) -> Case:
+    """Return the case in `folder`; UsageError if it is none."""
+    if not (folder / MANIFEST).is_file():
+        raise UsageError(
+            f"{folder} is no case folder (it has no {MANIFEST}); make one with: c2trail analyze EVIDENCE -o CASE"
+        )
+    return Case(folder)
+
+
+def connect(folder: Path) -> duckdb.DuckDBPyConnection:
+    """Return a database in memory with a view for each table that lies in `folder`, spilling to a hidden folder beside them."""
+    db = duckdb.connect(":memory:")
+    db.execute("SET TimeZone = 'UTC'")
+    db.execute("SET enable_progress_bar = false")
+    for name, schema in TABLES.items():
+        bind(db, folder, name, schema)
+    return db
+
+
+def bind(db: duckdb.DuckDBPyConnection, folder: Path, name: str, schema: pa.Schema) -> None:
+    """Make `name` a view over its Parquet parts; a table without parts is an empty one."""
+    single = folder / _TABLES / f"{name}.parquet"
+    parts = sorted((folder / _TABLES / name).glob("*.parquet"))
+    files = [single] if single.is_file() else parts
+    if files:
+        listed = ", ".join("'" + str(file).replace("'", "''") + "'" for file in files)
+        db.execute(f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM read_parquet([{listed}])")  # noqa: S608
+    else:
+        nothing = schema.empty_table()
+        db.register(f"_no_{name}", nothing)
+        db.execute(f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM _no_{name}")  # noqa: S608
+
+
+class Draft:
+    """A case that is being built; nothing of it is visible under its name before `publish`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._audit_hash = "0" * 64
+        (folder / _TABLES).mkdir()
+        self._audit_path = folder / AUDIT
+
+    @property
+    def parts(self) -> Path:
+        """Where engines put the parts of the events, rejects and skips tables."""
+        return self.folder / _TABLES
+
+    def write_table(self, name: str, rows: pa.Table) -> None:
+        """Write one small table as Parquet."""
+        pq.write_table(rows, self.folder / _TABLES / f"{name}.parquet", compression="zstd", compression_level=1)
+
+    def write(self, filename: str, pieces: Iterable[bytes]) -> None:
+        """Write one output file."""
+        with (self.folder / filename).open("xb") as file:
+            for piece in pieces:
+                file.write(piece)
+
+    def write_manifest(self, facts: Mapping[str, Any]) -> None:
+        """Write the manifest last: the facts, and size and SHA-256 of every file of the case but the audit log."""
+        files = {
+            path.relative_to(self.folder).as_posix(): {"sha256": digest(path), "size": path.stat().st_size}
+            for path in sorted(self.folder.rglob("*"))
+            if path.is_file() and path.name != AUDIT
+        }
+        text = json.dumps({**facts, "files": files}, sort_keys=True, indent=1, ensure_ascii=True, allow_nan=False)
+        self.write(MANIFEST, [text.encode() + b"\n"])
+
+    def audit(self, action: str, **what: object) -> None:
+        """Append one line to the audit log, the only place where the clock is read; each line holds the hash of the last."""
+        line = {"time": datetime.now(UTC).isoformat(), "action": action, "previous": self._audit_hash, **what}
+        raw = json.dumps(line, sort_keys=True, ensure_ascii=True, default=str).encode()
+        self._audit_hash = hashlib.sha256(raw).hexdigest()
+        with self._audit_path.open("ab") as file:
+            file.write(raw + b"\n")
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def draft(target: Path, *, force: bool, evidence: Iterable[Path]) -> Iterator[Draft]:
+    """Give a draft to build; publish it as `target` when the block ends well, remove it when it does not.
+
+    OutputError if `target` exists (unless `force`, and then only over a case), lies inside evidence, or cannot be written.
+    """
+    target = target.absolute()
+    _check_target(target, force=force, evidence=evidence)
+    hidden = target.parent / f".{target.name}.{secrets.token_hex(4)}.partial"
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        hidden.mkdir(mode=0o700)
+        try:
+            building = Draft(hidden)
+            yield building
+            _publish(hidden, target)
+        except BaseException:
+            shutil.rmtree(hidden, ignore_errors=True)
+            raise
+    except OSError as error:
+        where = error.filename or target
+        raise OutputError(
+            f"cannot write the case ({error.strerror or error}: {where}); choose another place with -o"
+        ) from error
+
+
+def _check_target(target: Path, *, force: bool, evidence: Iterable[Path]) -> None:
+    real = target.parent.resolve() / target.name
+    for path in evidence:
+        inside = path.resolve()
+        if inside.is_dir() and real.is_relative_to(inside):
+            raise OutputError(
+                f"{target} lies inside the evidence {path}; nothing is ever written there: choose another place with -o"
+            )
+    if not target.exists():
+        return
+    if not force:
+        raise OutputError(f"{target} exists; choose another name with -o, or --force to replace a case")
+    if not (target / MANIFEST).is_file():
+        raise OutputError(f"{target} exists and is no case of c2trail; --force replaces cases only")
+
+
+def _publish(hidden: Path, target: Path) -> None:
+    """Make the draft durable, then visible by one rename; an old case steps aside first and goes afterwards."""
+    for path in sorted(hidden.rglob("*"), reverse=True):
+        _sync(path)
+    _sync(hidden)
+    aside = None
+    if target.exists():
+        aside = target.parent / f".{target.name}.{secrets.token_hex(4)}.replaced"
+        target.rename(aside)
+    try:
+        hidden.rename(target)
+    except OSError:
+        if aside is not None:
+            aside.rename(target)
+        raise
+    _sync(target.parent)
+    if aside is not None:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    if path.is_dir() and os.name == "nt":
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def evidence_path(case: Case, evidence_id: str) -> Path | None:
+    """Return where the audit log says that a piece of evidence lay when it was read; None if it says nothing."""
+    try:
+        lines = (case.folder / AUDIT).read_bytes().splitlines()
+    except OSError:
+        return None
+    for line in lines:
+        entry = json.loads(line)
+        if entry.get("action") == "evidence_read" and entry.get("evidence_id") == evidence_id:
+            return Path(entry["path"])
+    return None

@@ -1,0 +1,64 @@
+"""This machine: a pool of processes, a bounded number of jobs under way, results in order."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections import deque
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
+from typing import TYPE_CHECKING, TypeVar
+
+from forensics.errors import ForensicsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+J = TypeVar("J")
+R = TypeVar("R")
+
+
+def cores() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def run(work: Callable[[J], R], jobs: Iterable[J], *, workers: int) -> Iterator[R]:
+    """Yield `work(job)` for each job in order; with one worker in this process, else in that many others.
+
+    The first few jobs are looked at before any process is started: a single small job is not worth one.
+    """
+    ready = iter(jobs)
+    first = list(islice(ready, 2))
+    if workers <= 1 or len(first) < 2:
+        yield from map(work, first)
+        yield from map(work, ready)
+        return
+    yield from _pool(work, first, ready, workers)
+
+
+def _pool(work: Callable[[J], R], first: list[J], rest: Iterator[J], workers: int) -> Iterator[R]:
+    # Forking a process that holds threads (Arrow, DuckDB) can deadlock; a fork server is clean and starts faster than spawn.
+    methods = multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
+    if "forkserver" in methods:
+        context.set_forkserver_preload(["forensics.parse"])
+    pool = ProcessPoolExecutor(workers, mp_context=context)
+    waiting: deque[Future[R]] = deque(pool.submit(work, job) for job in first)
+    try:
+        for job in rest:
+            waiting.append(pool.submit(work, job))
+            while len(waiting) > 2 * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    except BrokenProcessPool as error:
+        raise ForensicsError(
+            "a worker process died while reading evidence (out of memory, or a fault in a native library); "
+            "run again with --workers 1 to see which file"
+        ) from error
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,52 @@
+"""Which parser claims which file, why, and how the file will be read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from forensics.evidence.open import head
+from forensics.model import Claim, Options
+from forensics.parsers import parsers
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from forensics.model import Evidence, Head, Hint, Parser
+
+MINIMUM_CLAIM = 20
+"""A weaker claim is a guess from a name alone, and a file nobody claims is accounted for as such."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identified:
+    """One piece of evidence, who claims it and why, and how it will be read."""
+
+    evidence: Evidence
+    parser: Parser | None
+    claim: Claim
+    settings: tuple[tuple[str, str], ...] = ()
+
+
+def identify(evidence: Sequence[Evidence], options: Options = Options()) -> list[Identified]:  # noqa: B008  # frozen
+    """Say for every file which parser claims it and why; hints of one file settle how others are read."""
+    heads = [head(item) for item in evidence]
+    claims = [_best(seen) for seen in heads]
+    hints: list[Hint] = []
+    for (parser, _), seen in zip(claims, heads, strict=True):
+        hints += parser.hints(seen) if parser else ()
+    out = []
+    for item, seen, (parser, claim) in zip(evidence, heads, claims, strict=True):
+        settings = dict(parser.settle(seen, hints, options)) if parser else {}
+        out.append(Identified(item, parser, claim, tuple(sorted(settings.items()))))
+    return out
+
+
+def _best(seen: Head) -> tuple[Parser | None, Claim]:
+    claims = [(parser.claims(seen), name, parser) for name, parser in parsers().items()]
+    claim, _, parser = max(claims, key=lambda entry: (entry[0].score, entry[1]))
+    return (
+        (parser, claim)
+        if claim.score >= MINIMUM_CLAIM
+        else (None, Claim(claim.score, claim.why or "no parser knows it"))
+    )

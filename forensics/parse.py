@@ -1,0 +1,151 @@
+"""One part: spans in, Parquet parts and a checked tally out. This is the function that engines run somewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from forensics.evidence.ledger import REJECT, Tally, Watch
+from forensics.evidence.open import drain, open_span
+from forensics.parsers import parsers
+from forensics.schemas import EVENTS, REJECTS, SKIPS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from forensics.model import Batch, Span
+
+_ROWS_A_GROUP: Final = 1 << 20
+_DICTIONARY: Final = [f.name for f in EVENTS if pa.types.is_dictionary(f.type)]
+# Offsets and line numbers grow steadily: their differences take a byte or two where the values take eight.
+_ENCODING: Final = {"log_offset": "DELTA_BINARY_PACKED", "log_ordinal": "DELTA_BINARY_PACKED"}
+_STATISTICS: Final = ["time", "evidence_id"]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Spans that make one part, and the folder and number of the part."""
+
+    number: int
+    spans: tuple[Span, ...]
+    folder: Path
+
+
+@dataclass(slots=True)
+class SpanDone:
+    """What became of one span: where its stream ended, its tally and its second count."""
+
+    evidence_id: str
+    start: int
+    stop: int
+    recount: int
+    tally: Tally
+
+
+@dataclass(slots=True)
+class JobDone:
+    """What became of a job, in the order of its spans."""
+
+    number: int
+    spans: list[SpanDone] = field(default_factory=list)
+
+
+def run(job: Job) -> JobDone:
+    """Read the job's spans, write the part, return what the ledger needs; LedgerError if a byte is not accounted for."""
+    done = JobDone(job.number)
+    writers = {
+        "events": _Writer(job, "events", EVENTS),
+        "rejects": _Writer(job, "rejects", REJECTS),
+        "skips": _Writer(job, "skips", SKIPS),
+    }
+    try:
+        done.spans = [_read(span, writers) for span in job.spans]
+    finally:
+        for writer in writers.values():
+            writer.close()
+    return done
+
+
+def _read(span: Span, writers: Mapping[str, _Writer]) -> SpanDone:
+    parser = parsers()[span.parser]
+    recount = parser.recount(span)
+    watch = Watch(span)
+    stream = open_span(span, recount.feed)
+    try:
+        for batch in parser.read(span, stream):
+            watch.check(batch)
+            _add(writers, batch)
+        drain(stream)
+        end = stream.position
+        damage = stream.damage
+    finally:
+        stream.close()
+    watch.close(end, recount.total())
+    if damage is not None:
+        _add_damage(span, end, damage, writers["rejects"], watch.tally)
+    return SpanDone(span.evidence.id, span.start, end, recount.total(), watch.tally)
+
+
+def _add(writers: Mapping[str, _Writer], batch: Batch) -> None:
+    writers["events"].add(batch.events)
+    writers["rejects"].add(batch.rejects)
+    writers["skips"].add(batch.skips)
+
+
+def _add_damage(span: Span, end: int, damage: tuple[str, str], writer: _Writer, tally: Tally) -> None:
+    """A stream that broke off is a reject of no bytes at the place where it did."""
+    reason, detail = damage
+    values = [span.evidence.id, end, 0, None, reason, detail, 0]
+    columns = [pa.array([value], kind.type) for value, kind in zip(values, REJECTS, strict=True)]
+    writer.add(pa.RecordBatch.from_arrays(columns, schema=REJECTS))
+    tally.add(REJECT, reason, 0, 0)
+
+
+class _Writer:
+    """Collects batches of one table and writes row groups; a table without rows leaves no file."""
+
+    def __init__(self, job: Job, name: str, schema: pa.Schema) -> None:
+        self._path = job.folder / name / f"part-{job.number:06d}.parquet"
+        self._schema = schema
+        self._held: list[pa.RecordBatch] = []
+        self._rows = 0
+        self._file: pq.ParquetWriter | None = None
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        if batch.num_rows:
+            self._held.append(batch)
+            self._rows += batch.num_rows
+            if self._rows >= _ROWS_A_GROUP:
+                self._flush()
+
+    def close(self) -> None:
+        self._flush()
+        if self._file is not None:
+            self._file.close()
+
+    def _flush(self) -> None:
+        if not self._held:
+            return
+        table = pa.Table.from_batches(self._held, schema=self._schema).unify_dictionaries()
+        self._held, self._rows = [], 0
+        if self._file is None:
+            self._file = self._open()
+        self._file.write_table(table, row_group_size=_ROWS_A_GROUP)
+
+    def _open(self) -> pq.ParquetWriter:
+        self._path.parent.mkdir(exist_ok=True)
+        if self._schema is not EVENTS:
+            return pq.ParquetWriter(self._path, self._schema, compression="zstd", compression_level=1)
+        return pq.ParquetWriter(
+            self._path,
+            self._schema,
+            compression="zstd",
+            compression_level=1,
+            use_dictionary=_DICTIONARY,
+            column_encoding=_ENCODING,
+            write_statistics=_STATISTICS,
+        )

@@ -1,0 +1,164 @@
+"""analyze(): the one page that knows all stages. Evidence in, a published case out."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from forensics import __version__, enrichment
+from forensics.analysis import rules
+from forensics.case import Case, Draft, bind, connect, draft, open_case
+from forensics.engines import local
+from forensics.errors import EvidenceError, RejectsError
+from forensics.evidence.find import Found, PassedOver, find
+from forensics.evidence.ledger import REJECT, Tally
+from forensics.identify import Identified, identify
+from forensics.instants import typed_date
+from forensics.model import Options
+from forensics.reading import ReadFile, accounts, check_unchanged, read
+from forensics.reports import reports
+from forensics.schemas import TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import duckdb
+
+
+def analyze(
+    *paths: Path | str,
+    out: Path | str = "c2trail-case",
+    options: Options = Options(),  # noqa: B008  # frozen
+    geo: Sequence[Path] = (),
+    workers: int | None = None,
+    force: bool = False,
+    progress: Callable[[str, int], None] = lambda _stage, _done: None,
+) -> Case:
+    """Read evidence, account for every byte, place and stitch, and publish the case folder `out`.
+
+    Args:
+        paths: files and folders; their order does not matter.
+        out: the case folder; it appears whole or not at all.
+        options: what changes the result; see `Options`.
+        geo: more databases or lists, beside the embedded ones.
+        workers: processes; None is one a processor. The result does not depend on it.
+        force: replace an older case of that name.
+        progress: told how the work goes on.
+
+    Raises:
+        ForensicsError: one of its kinds, each with what, where and what to do.
+    """
+    places = [Path(path) for path in paths]
+    witnesses = enrichment.load(geo)
+    found = find(places)
+    plan = identify(found.evidence, options)
+    if not any(item.parser for item in plan):
+        raise EvidenceError(_nothing(found, plan))
+    count = local.cores() if workers is None else max(1, workers)
+    with draft(Path(out), force=force, evidence=places) as building:
+        building.audit(
+            "start", version=__version__, options=_options(options), paths=[str(p.absolute()) for p in places]
+        )
+        files = read(plan, building.parts, workers=count, audit=building.audit, progress=progress)
+        for name, rows in accounts(plan, files).items():
+            building.write_table(name, rows)
+        with connect(building.folder) as db:
+            _ask(db, building, witnesses, options, progress)
+        check_unchanged(plan, files)
+        building.audit("finish")
+        building.write_manifest(_facts(found, plan, files, witnesses, options))
+    case = open_case(Path(out))
+    rejects = case.manifest["ledger"]["rejects"]["records"]
+    if options.strict and rejects:
+        raise RejectsError(f"--strict: {rejects:,} records could not be read; see {case.folder / 'rejects.csv'}")
+    return case
+
+
+def _ask(
+    db: duckdb.DuckDBPyConnection,
+    building: Draft,
+    witnesses: enrichment.Witnesses,
+    options: Options,
+    progress: Callable[[str, int], None],
+) -> None:
+    """Place the addresses, run the rules in the order of their needs, write the reports."""
+    for name in ("evidence", "ledger", "events", "rejects", "skips"):
+        bind(db, building.folder, name, TABLES[name])
+    pairs = db.sql(
+        "SELECT DISTINCT source_ip, CAST(time AS DATE) AS day FROM events "
+        "WHERE source_ip IS NOT NULL AND time IS NOT NULL ORDER BY source_ip, day"
+    ).to_arrow_table()
+    as_of = None if options.as_of == "event" else typed_date(options.as_of)
+    building.write_table("addresses", witnesses.enrich(pairs, as_of=as_of))
+    bind(db, building.folder, "addresses", TABLES["addresses"])
+    progress("placing", 1)
+    for rule in rules().values():
+        building.write_table(rule.name, rule.run(db))
+        bind(db, building.folder, rule.name, rule.schema)
+        progress(f"asking {rule.name}", 1)
+    for report in reports().values():
+        building.write(report.filename, report.write(db))
+        progress(f"writing {report.filename}", 1)
+
+
+def _facts(
+    found: Found,
+    plan: Sequence[Identified],
+    files: dict[str, ReadFile],
+    witnesses: enrichment.Witnesses,
+    options: Options,
+) -> dict[str, Any]:
+    """Return what the manifest says beside the hashes of the case's files: no clock, no path, no host."""
+    totals = Tally()
+    for file in files.values():
+        totals.merge(file.tally)
+    ledger = {
+        "events": {"records": 0, "bytes": 0},
+        "rejects": {"records": 0, "bytes": 0},
+        "skips": {"records": 0, "bytes": 0},
+    }
+    for outcome, _, records, size in totals.rows():
+        ledger[f"{outcome}s"]["records"] += records
+        ledger[f"{outcome}s"]["bytes"] += size
+    packages = ("duckdb", "evtx", "maxminddb", "numpy", "pandas", "pyarrow")
+    return {
+        "tool": {"name": "c2trail", "version": __version__},
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in packages},
+        "options": _options(options),
+        "evidence": [
+            {
+                "evidence_id": item.evidence.id,
+                "label": item.evidence.label,
+                "size": item.evidence.size,
+                "sha256": files[item.evidence.id].sha256,
+                "parser": item.parser.name if item.parser else None,
+                "settings": dict(item.settings),
+            }
+            for item in plan
+        ],
+        "passed_over": [{"label": p.label, "why": p.why, "failed": p.failed} for p in found.passed_over],
+        "ledger": ledger,
+        "rejects_by_reason": {
+            reason: n for (outcome, reason), n in sorted(totals.records.items()) if outcome == REJECT
+        },
+        "witnesses": witnesses.describe(),
+    }
+
+
+def _options(options: Options) -> dict[str, Any]:
+    return {name: getattr(options, name) for name in Options.__slots__}
+
+
+def _nothing(found: Found, plan: Sequence[Identified]) -> str:
+    problems = "".join(f"\n  {p.label}: {p.why}" for p in found.passed_over if p.failed)
+    if not plan:
+        return f"no evidence file was found{problems or '; give files or folders that hold logs'}"
+    return f"none of {len(plan)} files is a log that c2trail reads (see: c2trail identify){problems}"
+
+
+def failed(case: Case) -> list[PassedOver]:
+    """Return what was named and could not be read; the case stands without it."""
+    return [PassedOver(p["label"], p["why"], failed=True) for p in case.manifest["passed_over"] if p["failed"]]

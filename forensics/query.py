@@ -1,0 +1,229 @@
+"""Questions to a published case: filtered rows of its tables, free SQL, the bytes behind a locator, and its integrity."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import duckdb
+
+from forensics.case import AUDIT, MANIFEST, Case, digest, evidence_path
+from forensics.errors import EvidenceError, UsageError
+from forensics.evidence.find import find
+from forensics.evidence.open import open_stream
+from forensics.instants import bound, moment
+from forensics.limits import MIB
+from forensics.model import ROLES, Evidence, Locator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+_SPANS: Final = {
+    "timeline": ("time", "coalesce(time_end, time)"),
+    "sources": ("first_seen", "last_seen"),
+    "sessions": ("start", '"end"'),
+}
+"""First and last instant of a row, by table: a row is chosen when it touches the time asked for."""
+
+_HAS_SOURCE: Final = {
+    "timeline": "source_ip = ?",
+    "sources": "source_ip = ?",
+    "sessions": "list_contains(string_split(source_ips, ';'), ?)",
+}
+_HAS_ROLE: Final = {
+    "timeline": "role = ?",
+    "sources": "role = ?",
+    "sessions": "list_has_any(string_split(source_ips, ';'), (SELECT list(source_ip) FROM sources WHERE role = ?))",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What the analyst asked to see. Bounds are ISO 8601, UTC unless they say otherwise; `until` is exclusive."""
+
+    since: str | None = None
+    until: str | None = None
+    source: str | None = None
+    role: str | None = None
+
+
+EVERYTHING: Final = Choice()
+
+
+def rows(case: Case, name: str, choice: Choice = EVERYTHING) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a table of the case in their published order, filtered."""
+    if choice.role is not None and choice.role not in ROLES:
+        raise UsageError(f"no role is called '{choice.role}'; roles are {', '.join(ROLES)}")
+    wheres, values = _conditions(name, choice)
+    where = f" WHERE {' AND '.join(wheres)}" if wheres else ""
+    with case.database() as db:
+        # The names and conditions are this module's own words; what was typed is bound.
+        yield from _stream(db.execute(f"SELECT * FROM {name}{where}", values))  # noqa: S608
+
+
+def _conditions(name: str, choice: Choice) -> tuple[list[str], list[Any]]:
+    wheres: list[str] = []
+    values: list[Any] = []
+    if name in _SPANS:
+        first, last = _SPANS[name]
+        for typed, condition in ((choice.since, f"{last} >= ?"), (choice.until, f"{first} < ?")):
+            if typed is not None:
+                wheres.append(condition)
+                values.append(moment(bound(typed)))
+    for typed, conditions in ((choice.source, _HAS_SOURCE), (choice.role, _HAS_ROLE)):
+        if typed is not None and name in conditions:
+            wheres.append(conditions[name])
+            values.append(typed)
+    return wheres, values
+
+
+def sql(case: Case, query: str) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a DuckDB query over the tables of a case; UsageError with DuckDB's words if it cannot run."""
+    with case.database() as db:
+        try:
+            yield from _stream(db.execute(query))
+        except duckdb.Error as error:
+            raise UsageError(f"the query cannot run: {error}") from error
+
+
+def _stream(result: duckdb.DuckDBPyConnection) -> Iterator[dict[str, Any]]:
+    for batch in result.to_arrow_reader(10_000):
+        yield from batch.to_pylist()
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The bytes behind a locator and what they became: `outcome` event, reject or skip with its row."""
+
+    evidence: dict[str, Any]
+    raw: bytes
+    cut: bool
+    outcome: str
+    row: dict[str, Any]
+
+
+def show(case: Case, locator: Locator, evidence: Sequence[Path] = ()) -> Shown:
+    """Return the bytes that a locator names, read again from the evidence, and the row that they became.
+
+    `evidence` says where the evidence lies now; without it the place where it was read. EvidenceError if it is not there
+    or is not the same file.
+    """
+    known = {entry["evidence_id"]: entry for entry in case.manifest["evidence"]}
+    if locator.evidence_id not in known:
+        raise UsageError(f"the case has no evidence {locator.evidence_id}; it has {', '.join(known)}")
+    entry = known[locator.evidence_id]
+    raw = _bytes_at(_locate(case, entry, evidence), locator)
+    for name, outcome in (("events", "event"), ("rejects", "reject"), ("skips", "skip")):
+        found = _row_at(case, name, locator)
+        if found is not None:
+            return Shown(entry, raw, locator.length > MIB, outcome, found)
+    raise UsageError(f"{locator} is no record of the case: no event, reject or skip covers that byte")
+
+
+def _row_at(case: Case, name: str, locator: Locator) -> dict[str, Any] | None:
+    with case.database() as db:
+        found = db.execute(
+            f"SELECT * FROM {name} WHERE evidence_id = ? AND log_offset <= ? AND ? < log_offset + greatest(log_length, 1) "  # noqa: S608
+            "ORDER BY log_offset DESC LIMIT 1",
+            [locator.evidence_id, locator.offset, locator.offset],
+        )
+        return next(iter(found.to_arrow_table().to_pylist()), None)
+
+
+def _locate(case: Case, entry: dict[str, Any], places: Sequence[Path]) -> Evidence:
+    if places:
+        candidates = [item for item in find(places).evidence if item.size == entry["size"]]
+    else:
+        path = evidence_path(case, entry["evidence_id"])
+        candidates = list(find([path]).evidence) if path is not None else []
+    for item in candidates:
+        if item.size == entry["size"] and digest(item.path) == entry["sha256"]:
+            return item
+    raise EvidenceError(
+        f"{entry['label']} is not where it was read, or is not the same file; say where it lies with --evidence"
+    )
+
+
+def _bytes_at(evidence: Evidence, locator: Locator) -> bytes:
+    stream = open_stream(evidence)
+    want = min(locator.length, MIB)
+    try:
+        buffer = memoryview(bytearray(MIB))
+        while stream.position < locator.offset:
+            step = min(len(buffer), locator.offset - stream.position)
+            if stream.readinto(buffer[:step]) < step:
+                raise UsageError(f"{locator} lies behind the end of {evidence.label}")
+        got = stream.readinto(buffer[:want])
+    finally:
+        stream.close()
+    return bytes(buffer[:got])
+
+
+def verify(case: Case, evidence: Sequence[Path] = ()) -> Iterator[tuple[str, str]]:
+    """Yield (what, difference) for everything in a case that is not as its manifest says; nothing means it is whole.
+
+    Every file of the case is hashed again, the ledger's sums are recomputed from the tables, and evidence that is given
+    is hashed and compared with what was read.
+    """
+    manifest = case.manifest
+    present = {p.relative_to(case.folder).as_posix() for p in case.folder.rglob("*") if p.is_file()}
+    for name, facts in sorted(manifest["files"].items()):
+        if name not in present:
+            yield name, "is missing"
+        elif digest(case.folder / name) != facts["sha256"]:
+            yield name, "differs from its SHA-256 in the manifest"
+    for name in sorted(present - set(manifest["files"]) - {MANIFEST, AUDIT}):
+        yield name, "is not in the manifest"
+    yield from _verify_sums(case)
+    yield from _verify_audit(case)
+    if evidence:
+        yield from _verify_evidence(manifest, evidence)
+
+
+def _verify_sums(case: Case) -> Iterator[tuple[str, str]]:
+    query = """
+        WITH parts AS (
+            SELECT evidence_id, log_length FROM events UNION ALL SELECT evidence_id, log_length FROM rejects
+            UNION ALL SELECT evidence_id, log_length FROM skips),
+        sums AS (SELECT evidence_id, sum(log_length) AS bytes FROM parts GROUP BY ALL)
+        SELECT e.label, e.stream_size, coalesce(s.bytes, 0) FROM evidence e LEFT JOIN sums s USING (evidence_id)
+        WHERE e.parser IS NOT NULL AND coalesce(s.bytes, 0) <> e.stream_size ORDER BY e.evidence_id"""
+    try:
+        with case.database() as db:
+            for label, size, total in db.execute(query).fetchall():
+                yield label, f"tables account for {total:,} bytes of {size:,}"
+    except duckdb.Error as error:
+        yield "tables", f"cannot be read ({str(error).splitlines()[0]})"
+
+
+def _verify_audit(case: Case) -> Iterator[tuple[str, str]]:
+    import hashlib  # noqa: PLC0415
+
+    previous = "0" * 64
+    try:
+        lines = (case.folder / AUDIT).read_bytes().splitlines()
+    except OSError:
+        yield AUDIT, "is missing"
+        return
+    for number, line in enumerate(lines, 1):
+        try:
+            said = json.loads(line)["previous"]
+        except (ValueError, KeyError, TypeError):
+            said = None
+        if said != previous:
+            yield AUDIT, f"its chain of hashes breaks at line {number}"
+            return
+        previous = hashlib.sha256(line).hexdigest()
+
+
+def _verify_evidence(manifest: Any, places: Sequence[Path]) -> Iterator[tuple[str, str]]:  # noqa: ANN401  # JSON
+    found = find(places)
+    for problem in found.passed_over:
+        if problem.failed:
+            yield problem.label, problem.why
+    hashes = {digest(item.path) for item in found.evidence}
+    for entry in manifest["evidence"]:
+        if entry["sha256"] not in hashes:
+            yield entry["label"], f"no file given has its SHA-256 {entry['sha256'][:16]}…"
