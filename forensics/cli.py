@@ -141,10 +141,10 @@ def analyze(
 def demo(out: Out = Path("c2trail-case"), workers: Workers = None, force: Force = False) -> None:
     """Analyse the packaged sample logs (synthetic) end to end."""
     from forensics.model import Options
-    from forensics.packaged import samples_dir
+    from forensics.packaged import sample_evidence
 
     with _orderly():
-        _run([samples_dir()], out, Options(), [], workers, force=force)
+        _run(sample_evidence(), out, Options(), [], workers, force=force)
 
 
 def _run(evidence: list[Path], out: Path, options: Any, geo: list[Path], workers: int | None, *, force: bool) -> None:  # noqa: ANN401

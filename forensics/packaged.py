@@ -17,6 +17,6 @@ def geo_dir() -> Path:
     return _folder("geo")
 
 
-def samples_dir() -> Path:
-    """Return the folder of the synthetic sample logs."""
-    return _folder("sample_logs")
+def sample_evidence() -> list[Path]:
+    """Return the folders of the synthetic sample logs, as a responder would have copied them off the server."""
+    return [_folder("sample_logs") / name for name in ("Tomcat", "Windows")]

@@ -37,5 +37,6 @@ def samples() -> Path:
 def demo_case(tmp_path_factory: pytest.TempPathFactory):
     """The packaged sample case, analysed once."""
     import forensics
+    from forensics.packaged import sample_evidence
 
-    return forensics.analyze(ROOT / "sample_logs", out=tmp_path_factory.mktemp("demo") / "case", workers=1)
+    return forensics.analyze(*sample_evidence(), out=tmp_path_factory.mktemp("demo") / "case", workers=1)
