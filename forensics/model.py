@@ -205,9 +205,12 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What a parser made of a contiguous run of bytes. Together the three tables cover it exactly, without overlap."""
+    """What a parser made of a contiguous run of bytes. Together the three tables cover it exactly, without overlap.
 
-    events: pa.RecordBatch
+    Rows of `events` may stand in any order within the run; a table of several chunks is as good as one batch.
+    """
+
+    events: pa.RecordBatch | pa.Table
     rejects: pa.RecordBatch
     skips: pa.RecordBatch
 

@@ -115,9 +115,9 @@ class _Writer:
         self._rows = 0
         self._file: pq.ParquetWriter | None = None
 
-    def add(self, batch: pa.RecordBatch) -> None:
+    def add(self, batch: pa.RecordBatch | pa.Table) -> None:
         if batch.num_rows:
-            self._held.append(batch)
+            self._held += batch.to_batches() if isinstance(batch, pa.Table) else [batch]
             self._rows += batch.num_rows
             if self._rows >= _ROWS_A_GROUP:
                 self._flush()

@@ -100,13 +100,13 @@ class Watch:
 
 def _places(batch: Batch) -> tuple[np.ndarray, np.ndarray]:
     """Return offsets and lengths of all rows of a batch in the order of their places."""
-    tables: tuple[pa.RecordBatch, ...] = (batch.events, batch.rejects, batch.skips)
+    tables: tuple[pa.RecordBatch | pa.Table, ...] = (batch.events, batch.rejects, batch.skips)
     full = [table for table in tables if table.num_rows]
     if not full:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     offsets = np.concatenate([table.column("log_offset").to_numpy() for table in full])
     lengths = np.concatenate([table.column("log_length").to_numpy() for table in full])
-    if len(full) > 1:
+    if len(full) > 1 or np.any(offsets[1:] < offsets[:-1]):
         # A row of no length (a damage at the end) stands behind the row that ends where it starts.
         order = np.lexsort((lengths == 0, offsets))
         offsets, lengths = offsets[order], lengths[order]

@@ -1,0 +1,23 @@
+"""Source addresses as logs write them, normalised: one text for one address, the zone id and the brackets left behind."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from ipaddress import IPv6Address, ip_address
+
+
+@lru_cache(maxsize=1 << 18)
+def source_ip(written: str) -> str | None:
+    """Return the address in `written` as RFC 5952 text, IPv4-mapped ones as IPv4; None if it is no address.
+
+    `[10.0.2.16]`, `0:0:0:0:0:0:0:1`, `fe80::1%10` and `::ffff:192.0.2.1` are all read. A zone id is kept out, since it
+    may hold any character and names an interface of the server, not a source.
+    """
+    text = written[1:-1] if written[:1] == "[" and written[-1:] == "]" else written
+    try:
+        address = ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(address)

@@ -1,0 +1,152 @@
+"""AccessLogValve patterns compiled to tokens: literal bytes and the directives between them.
+
+Directives and their version quirks are those of Tomcat's AbstractAccessLogValve (5.5 to 11) and its documentation of the
+Access Log Valve.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from functools import cache
+from typing import TYPE_CHECKING, Final
+
+from forensics.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+NAMED: Final[Mapping[str, str]] = {
+    "common": '%h %l %u %t "%r" %s %b',
+    "combined": '%h %l %u %t "%r" %s %b "%{Referer}i" "%{User-Agent}i"',
+}
+"""The two patterns that Tomcat knows by name."""
+
+
+class Kind(Enum):
+    """What bytes a field can hold, which decides how its end is found."""
+
+    TOKEN = "token"  # noqa: S105  # no blank, not empty
+    TIME = "time"  # dd/MMM/yyyy:HH:mm:ss Z in brackets
+    CLOCK = "clock"  # a SimpleDateFormat of the configuration
+    FREE = "free"  # anything, also nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One directive: `%{key}letter`. `shape` bounds the bytes of a token."""
+
+    letter: str
+    key: str
+    kind: Kind
+    shape: str = "any"
+
+    @property
+    def name(self) -> str:
+        """The directive as it stands in a pattern."""
+        return f"%{{{self.key}}}{self.letter}" if self.key else f"%{self.letter}"
+
+
+Token = bytes | Field
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A compiled pattern; `text` is the pattern as written, its names expanded."""
+
+    text: str
+    tokens: tuple[Token, ...]
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """The directives in order."""
+        return tuple(token for token in self.tokens if isinstance(token, Field))
+
+
+_PLAIN: Final[Mapping[str, tuple[Kind, str]]] = {
+    "a": (Kind.TOKEN, "host"),
+    "A": (Kind.TOKEN, "host"),
+    "b": (Kind.TOKEN, "count"),
+    "B": (Kind.TOKEN, "count"),
+    "D": (Kind.TOKEN, "count"),  # milliseconds to 9.0, microseconds from 10.0: the unit is not in the line
+    "F": (Kind.TOKEN, "count"),  # milliseconds to the commit of the response
+    "h": (Kind.TOKEN, "host"),
+    "H": (Kind.FREE, "any"),  # old parsers read the protocol to the line's end without looking at it
+    "I": (Kind.TOKEN, "any"),
+    "l": (Kind.TOKEN, "dash"),  # Tomcat always writes "-": LogicalUserNameElement
+    "m": (Kind.TOKEN, "any"),
+    "p": (Kind.TOKEN, "count"),
+    "q": (Kind.FREE, "any"),
+    "r": (Kind.FREE, "any"),
+    "s": (Kind.TOKEN, "status"),
+    "S": (Kind.TOKEN, "any"),
+    "t": (Kind.TIME, "any"),
+    "T": (Kind.TOKEN, "number"),  # s.mmm from 7.0 to 9.0, whole seconds from 10.0
+    "u": (Kind.FREE, "any"),
+    "U": (Kind.FREE, "any"),
+    "v": (Kind.TOKEN, "any"),
+    "X": (Kind.TOKEN, "any"),
+}
+
+_KEYED: Final[Mapping[str, tuple[Kind, str]]] = {
+    "a": (Kind.TOKEN, "host"),  # remote, peer; any other key behaves as remote
+    "c": (Kind.FREE, "any"),
+    "i": (Kind.FREE, "any"),
+    "L": (Kind.TOKEN, "any"),
+    "o": (Kind.FREE, "any"),
+    "p": (Kind.TOKEN, "count"),
+    "r": (Kind.FREE, "any"),
+    "s": (Kind.FREE, "any"),
+    "t": (Kind.CLOCK, "any"),
+    "T": (Kind.TOKEN, "number"),
+}
+
+
+@cache
+def compile_pattern(text: str) -> Pattern:
+    """Compile a pattern, `common` or `combined`; UsageError if it holds no directive."""
+    text = NAMED.get(text, text)
+    tokens: list[Token] = []
+    literal = ""
+    at = 0
+    while at < len(text):
+        if text[at] != "%" or at + 1 == len(text):
+            literal += text[at]
+            at += 1
+            continue
+        token, at = _directive(text, at + 1)
+        if isinstance(token, str):
+            literal += token
+            continue
+        if literal:
+            tokens.append(literal.encode())
+            literal = ""
+        tokens.append(token)
+    if literal:
+        tokens.append(literal.encode())
+    if not any(isinstance(token, Field) for token in tokens):
+        raise UsageError(f"'{text}' is no AccessLogValve pattern; it looks like {NAMED['common']}")
+    return Pattern(text, tuple(tokens))
+
+
+def _directive(text: str, at: int) -> tuple[Field | str, int]:
+    """Return the field, or the literal text that Tomcat writes for what it does not know, and the place behind it."""
+    key = ""
+    if text[at] == "{":
+        close = text.find("}", at)
+        if close < 0 or close + 1 >= len(text):
+            return "%{", at + 1
+        key, at = text[at + 1 : close], close + 1
+        letter = text[at]
+        if letter in _KEYED:
+            kind, shape = _KEYED[letter]
+            if letter == "t" and key in {"begin", "end"}:
+                return Field("t", key, Kind.TIME), at + 1
+            return Field(letter, key, kind, shape), at + 1
+        return "???", at + 1
+    letter = text[at]
+    if letter in _PLAIN:
+        kind, shape = _PLAIN[letter]
+        return Field(letter, "", kind, shape), at + 1
+    # From 9.0.119, 10.1.56 and 11.0.23 `%%` is a per cent sign; before, it was written like any unknown letter.
+    return ("%" if letter == "%" else f"???{letter}???"), at + 1

@@ -1,0 +1,231 @@
+"""What the fields of one access-log line mean: a split line becomes the columns of an event."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+import pyarrow as pa
+
+from forensics.instants import zone as zone_named
+from forensics.parsers._address import source_ip
+from forensics.parsers._valve_split import split
+from forensics.parsers._valve_time import clf, clock
+from forensics.schemas import EVENTS
+from forensics.text import decode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from forensics.parsers._valve import Field, Pattern
+
+Row = dict[str, Any]
+
+LOG_FORMAT: Final = "tomcat_access"
+NO_REQUEST: Final = frozenset({"-", "null null null"})
+"""What `%r` is when Tomcat read no request line: `-` from 7.0.13, the three nulls before."""
+
+_HEADERS: Final[Mapping[str, str]] = {"referer": "http_request_referrer", "user-agent": "user_agent_original"}
+_FIRST_ERROR: Final = 400
+
+
+class NotALine(Exception):  # noqa: N818  # it is an outcome, told as one
+    """The line is no event of this pattern: `reason` and `detail` of its reject."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.detail = detail
+
+
+def row_of(line: bytes, pattern: Pattern, zone: str = "") -> Row:
+    """Return the columns of one line (no line end); NotALine if it does not fit or has no possible time."""
+    found = split(line, pattern)
+    if found is None:
+        raise NotALine("not_access_log", "")
+    cut, ambiguous = found
+    row: Row = {"flags": [], "rest": {}}
+    if ambiguous:
+        row["flags"].append("ambiguous")
+    for field, (start, end) in zip(pattern.fields, cut, strict=True):
+        _READERS.get(field.letter if not field.key else "{}" + field.letter, _rest)(row, field, line[start:end], zone)
+    if _broken(line):
+        row["flags"].append("broken_text")
+    return row
+
+
+def _broken(line: bytes) -> bool:
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError:
+        return True
+    return False
+
+
+def _text(raw: bytes) -> str | None:
+    return None if raw == b"-" else decode(raw)
+
+
+def _rest(row: Row, field: Field, raw: bytes, _zone: str) -> None:
+    if raw != b"-":
+        row["rest"].setdefault(field.name, decode(raw))
+
+
+def _host(row: Row, field: Field, raw: bytes, zone: str) -> None:
+    if "source_address" in row or field.key == "peer":
+        _rest(row, field, raw, zone)
+        return
+    row["source_address"] = _text(raw)
+    row["source_ip"] = source_ip(decode(raw))
+
+
+def _user(row: Row, _field: Field, raw: bytes, _zone: str) -> None:
+    row["user_name"] = _text(raw)
+
+
+def _time(row: Row, field: Field, raw: bytes, zone: str) -> None:
+    if "time" in row:
+        _rest(row, field, raw, zone)
+        return
+    us = clf(raw[1:-1])
+    if us is None:
+        raise NotALine("bad_time", decode(raw))
+    row |= {"time": us, "time_original": decode(raw[1:-1]), "time_basis": "offset_in_log"}
+
+
+def _clock(row: Row, field: Field, raw: bytes, zone: str) -> None:
+    place = zone_named(zone) if zone else None
+    us, told = clock(raw, field.key, place)
+    if field.key.removeprefix("begin:").removeprefix("end:") == "msec_frac" and us is not None and "time" in row:
+        # Patterns write seconds and their milliseconds as two directives.
+        row["time"] += int(raw) * 1000
+        row["time_original"] += "." + decode(raw)
+        return
+    if "time" in row:
+        _rest(row, field, raw, zone)
+        return
+    if us is None:
+        raise NotALine("bad_time", decode(raw))
+    basis = "offset_in_log" if told else "zone_given" if zone else "zone_assumed"
+    row |= {"time": us, "time_original": decode(raw), "time_basis": basis}
+
+
+def _request(row: Row, field: Field, raw: bytes, zone: str) -> None:
+    text = decode(raw)
+    if text in NO_REQUEST:
+        row["flags"].append("dash_request")
+        return
+    method, _, rest = text.partition(" ")
+    target, blank, version = rest.rpartition(" ")
+    if not blank or not version.startswith("HTTP/") or not method.isascii() or not method.isalpha():
+        _rest(row, field, raw, zone)
+        return
+    row["http_request_method"] = method
+    row["http_version"] = version[5:]
+    _target(row, target)
+
+
+def _target(row: Row, target: str) -> None:
+    path, mark, query = target.partition("?")
+    row["url_path"] = path
+    row["url_query"] = query if mark else None
+
+
+def _path(row: Row, _field: Field, raw: bytes, _zone: str) -> None:
+    row["url_path"] = _text(raw)
+
+
+def _query(row: Row, _field: Field, raw: bytes, _zone: str) -> None:
+    row["url_query"] = (_text(raw) or "").removeprefix("?") or None
+
+
+def _method(row: Row, _field: Field, raw: bytes, _zone: str) -> None:
+    row["http_request_method"] = _text(raw)
+
+
+def _protocol(row: Row, _field: Field, raw: bytes, _zone: str) -> None:
+    text = _text(raw)
+    row["http_version"] = text.removeprefix("HTTP/") if text else None
+
+
+def _status(row: Row, _field: Field, raw: bytes, _zone: str) -> None:
+    row["http_response_status_code"] = None if raw == b"-" else int(raw)
+
+
+def _bytes(row: Row, _field: Field, raw: bytes, _zone: str) -> None:
+    row["http_response_bytes"] = None if raw == b"-" else int(raw)
+
+
+def _header(row: Row, field: Field, raw: bytes, zone: str) -> None:
+    column = _HEADERS.get(field.key.lower())
+    if column is None or column in row:
+        _rest(row, field, raw, zone)
+    else:
+        row[column] = _text(raw)
+
+
+def _seconds(row: Row, field: Field, raw: bytes, zone: str) -> None:
+    """`%T` with a fraction is seconds (7.0 to 9.0); without one it is whole seconds of any version."""
+    unit = {"": 1_000_000, "s": 1_000_000, "ms": 1000, "us": 1, "fracsec": 1_000_000}.get(field.key)
+    if unit is None or raw == b"-" or "duration_us" in row:
+        _rest(row, field, raw, zone)
+        return
+    whole, _, fraction = raw.partition(b".")
+    row["duration_us"] = int(whole) * unit + (int(fraction[:6].ljust(6, b"0")) * unit // 1_000_000 if fraction else 0)
+
+
+def _server(row: Row, _field: Field, raw: bytes, _zone: str) -> None:
+    row["host_name"] = _text(raw)
+
+
+_READERS: Final = {
+    "a": _host,
+    "{}a": _host,
+    "h": _host,
+    "u": _user,
+    "l": _rest,
+    "t": _time,
+    "{}t": _clock,
+    "r": _request,
+    "U": _path,
+    "q": _query,
+    "m": _method,
+    "H": _protocol,
+    "s": _status,
+    "b": _bytes,
+    "B": _bytes,
+    "{}i": _header,
+    "T": _seconds,
+    "{}T": _seconds,
+    "v": _server,
+}
+"""How each directive is read; what is not here goes to `unmapped` under its own name. `%D` does too: its unit is
+milliseconds to Tomcat 9.0 and microseconds from 10.0, and the line does not say which."""
+
+
+def outcome(status: int | None) -> str:
+    """Return what a status says of the request."""
+    if status is None:
+        return "unknown"
+    return "success" if status < _FIRST_ERROR else "failure"
+
+
+def table_of(rows: Sequence[Row], evidence_id: str) -> pa.RecordBatch:
+    """Return rows of the slow path as events; each row also holds its `log_offset`, `log_length` and `log_ordinal`."""
+    for row in rows:
+        rest = row["rest"]
+        row["unmapped"] = json.dumps(rest, sort_keys=True, ensure_ascii=False) if rest else None
+        row["flags"] = ";".join(sorted(row["flags"])) or None
+        row["event_outcome"] = outcome(row.get("http_response_status_code"))
+        row |= {
+            "event_action": "http_request",
+            "event_provider": "tomcat",
+            "log_format": LOG_FORMAT,
+            "evidence_id": evidence_id,
+        }
+    columns = [pa.array([row.get(f.name) for row in rows], _plain(f.type)).cast(f.type) for f in EVENTS]
+    return pa.RecordBatch.from_arrays(columns, schema=EVENTS)
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind

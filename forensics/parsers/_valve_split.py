@@ -1,0 +1,196 @@
+r"""Splitting one line by a pattern, from both ends: the specification that the fast path is held against.
+
+Every way to cut the line is counted, none is tried by backtracking: for each token the set of places where it can end is
+carried along, so time grows with the length of the line. One way is a plain reading. Several ways are *ambiguous*: old
+Tomcats write a client's quotes and blanks as they came (nothing was escaped before 8.5.62 and 9.0.42), so a client can
+imitate the text between two fields. First the line is read with `\"` as a quote inside a field; only if nothing fits so,
+with every quote as it stands.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from forensics.parsers._valve import Field, Kind, Pattern
+from forensics.parsers._valve_time import CLF_LENGTH, clock_end, has_clf_shape
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_HOST: Final = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.:%_-[]"
+_MANY: Final = 2
+_COUNT_DIGITS: Final = 18
+
+Cut = list[tuple[int, int]]
+"""Start and end of each field, in the order of the pattern's fields."""
+
+
+def split(line: bytes, pattern: Pattern) -> tuple[Cut, bool] | None:
+    """Return where each field lies and whether another cut was possible; None if the line does not fit the pattern."""
+    if b"\\" in line:
+        escaped = _cut(line, pattern, escapes=True)
+        if escaped is not None and not escaped[1]:
+            return escaped
+    return _cut(line, pattern, escapes=False)
+
+
+def unsplit(line: bytes, pattern: Pattern, cut: Cut) -> bytes:
+    """Put a line together again from its fields and the pattern's literals; equal to the line for every accepted one."""
+    out = []
+    fields = iter(cut)
+    for token in pattern.tokens:
+        if isinstance(token, Field):
+            start, end = next(fields)
+            out.append(line[start:end])
+        else:
+            out.append(token)
+    return b"".join(out)
+
+
+def _cut(line: bytes, pattern: Pattern, *, escapes: bool) -> tuple[Cut, bool] | None:
+    steps = _forwards(line, pattern, escapes=escapes)
+    if steps is None:
+        return None
+    ways = steps[-1].get(len(line), 0)
+    if not ways:
+        return None
+    return _choose(line, pattern, steps), ways >= _MANY
+
+
+def _forwards(line: bytes, pattern: Pattern, *, escapes: bool) -> list[dict[int, int]] | None:
+    """Return, before each token and after the last, the places the cut can stand at and in how many ways (2 is many)."""
+    steps: list[dict[int, int]] = [{0: 1}]
+    for index, token in enumerate(pattern.tokens):
+        here = steps[-1]
+        if isinstance(token, bytes):
+            size = len(token)
+            after = {at + size: ways for at, ways in here.items() if line.startswith(token, at)}
+        elif token.kind is Kind.FREE:
+            after = _free_ends(line, here, _next(pattern, index), escapes=escapes)
+        else:
+            after = {}
+            for at, ways in here.items():
+                for end in _ends(line, at, token, _next(pattern, index)):
+                    after[end] = min(_MANY, after.get(end, 0) + ways)
+        if not after:
+            return None
+        steps.append(after)
+    return steps
+
+
+def _next(pattern: Pattern, index: int) -> bytes | None:
+    """Return the literal behind a token, b'' if a field stands there, None at the end."""
+    if index + 1 == len(pattern.tokens):
+        return None
+    token = pattern.tokens[index + 1]
+    return token if isinstance(token, bytes) else b""
+
+
+def _free_ends(line: bytes, starts: dict[int, int], literal: bytes | None, *, escapes: bool) -> dict[int, int]:
+    """A field that holds anything ends wherever the next literal stands; each end is reached from every start before it."""
+    first = min(starts)
+    if literal is None:
+        return {len(line): min(_MANY, sum(starts.values()))}
+    ordered = sorted(starts)
+    ends: dict[int, int] = {}
+    ways = passed = 0
+    for end in _places(line, literal, first, escapes=escapes):
+        while passed < len(ordered) and ordered[passed] <= end:
+            ways = min(_MANY, ways + starts[ordered[passed]])
+            passed += 1
+        ends[end] = ways
+    return ends
+
+
+def _places(line: bytes, literal: bytes, first: int, *, escapes: bool) -> Sequence[int]:
+    if not literal:
+        return range(first, len(line) + 1)
+    places = []
+    at = line.find(literal, first)
+    while at >= 0:
+        if not (escapes and literal[0] == 0x22 and _is_escaped(line, at)):
+            places.append(at)
+        at = line.find(literal, at + 1)
+    return places
+
+
+def _is_escaped(line: bytes, at: int) -> bool:
+    run = at
+    while run > 0 and line[run - 1] == 0x5C:
+        run -= 1
+    return (at - run) % 2 == 1
+
+
+def _ends(line: bytes, at: int, field: Field, literal: bytes | None) -> Sequence[int]:
+    """Return where a token or time that starts at `at` can end."""
+    if field.kind is Kind.TIME:
+        return (at + CLF_LENGTH,) if has_clf_shape(line, at) else ()
+    if field.kind is Kind.CLOCK:
+        end = clock_end(line, at, field.key)
+        return (end,) if end >= 0 else ()
+    blank = line.find(b" ", at)
+    stop = len(line) if blank < 0 else blank
+    if literal is None:
+        ends: Sequence[int] = (len(line),) if blank < 0 else ()
+    elif not literal:
+        ends = range(at + 1, stop + 1)
+    elif literal[0] == 0x20:
+        ends = (stop,) if line.startswith(literal, stop) else ()
+    else:
+        ends = [end for end in _places(line, literal, at, escapes=False) if end <= stop]
+    return [end for end in ends if end > at and _has_shape(line[at:end], field.shape)]
+
+
+def _has_shape(text: bytes, shape: str) -> bool:
+    if shape == "any" or text == b"-":
+        return True
+    if shape == "dash":
+        return False
+    if shape == "host":
+        return not text.translate(None, _HOST)
+    if shape == "status":
+        return len(text) == 3 and text.isdigit()
+    if shape == "count":
+        return len(text) <= _COUNT_DIGITS and text.isdigit()
+    whole, _, fraction = text.partition(b".")
+    return len(text) <= _COUNT_DIGITS and whole.isdigit() and (fraction.isdigit() or not fraction)
+
+
+def _choose(line: bytes, pattern: Pattern, steps: list[dict[int, int]]) -> Cut:
+    """Pick one cut among those that reach the end: the user name ends as early as it can, the request as late.
+
+    A client writes the request line, and the user name only after logging on, so the earliest time and the last status
+    are the server's own as far as a line can tell.
+    """
+    good = _backwards(line, pattern, steps)
+    cut: Cut = []
+    at = 0
+    for index, token in enumerate(pattern.tokens):
+        if isinstance(token, bytes):
+            at += len(token)
+            continue
+        if token.kind is Kind.FREE:
+            ends = [end for end in good[index + 1] if end >= at]
+        else:
+            ends = [end for end in _ends(line, at, token, _next(pattern, index)) if end in good[index + 1]]
+        end = max(ends) if token.letter == "r" and not token.key else min(ends)
+        cut.append((at, end))
+        at = end
+    return cut
+
+
+def _backwards(line: bytes, pattern: Pattern, steps: list[dict[int, int]]) -> list[set[int]]:
+    """Return, for each step, the places from which the end can be reached."""
+    good: list[set[int]] = [set() for _ in steps]
+    good[-1] = {len(line)}
+    for index in range(len(pattern.tokens) - 1, -1, -1):
+        token, after = pattern.tokens[index], good[index + 1]
+        if isinstance(token, bytes):
+            good[index] = {at for at in steps[index] if at + len(token) in after and line.startswith(token, at)}
+        elif token.kind is Kind.FREE:
+            last = max(after, default=-1)
+            good[index] = {at for at in steps[index] if at <= last}
+        else:
+            literal = _next(pattern, index)
+            good[index] = {at for at in steps[index] if any(e in after for e in _ends(line, at, token, literal))}
+    return good
