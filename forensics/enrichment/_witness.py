@@ -1,0 +1,117 @@
+"""What a witness is: one database or list that says something of an address on a day, and says who it is and of when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from ipaddress import IPv6Address, ip_address
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import date
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """Who a witness is, as the manifest prints it."""
+
+    name: str
+    kind: str
+    dates: tuple[date, ...]
+    licence: str
+    attribution: str
+    file: str
+    sha256: str
+
+
+@dataclass(slots=True)
+class Addresses:
+    """Distinct addresses as numbers: `v4` of the rows `rows_v4`, `high` and `low` halves of the rows `rows_v6`."""
+
+    texts: list[str]
+    rows_v4: NDArray[np.int64] = field(init=False)
+    v4: NDArray[np.uint32] = field(init=False)
+    rows_v6: NDArray[np.int64] = field(init=False)
+    high: NDArray[np.uint64] = field(init=False)
+    low: NDArray[np.uint64] = field(init=False)
+
+    def __post_init__(self) -> None:
+        four: list[tuple[int, int]] = []
+        six: list[tuple[int, int, int]] = []
+        for row, text in enumerate(self.texts):
+            address = ip_address(text)
+            if isinstance(address, IPv6Address):
+                six.append((row, int(address) >> 64, int(address) & ((1 << 64) - 1)))
+            else:
+                four.append((row, int(address)))
+        self.rows_v4 = np.array([row for row, _ in four], np.int64)
+        self.v4 = np.array([value for _, value in four], np.uint32)
+        self.rows_v6 = np.array([row for row, _, _ in six], np.int64)
+        self.high = np.array([value for _, value, _ in six], np.uint64)
+        self.low = np.array([value for _, _, value in six], np.uint64)
+
+
+@dataclass(frozen=True, slots=True)
+class Countries:
+    """What one series of country databases says: a code for each address (rows) at each of its dates (columns).
+
+    `codes` are numbers into `names`; names[0] is "", unknown.
+    """
+
+    series: str
+    dates: tuple[date, ...]
+    codes: NDArray[np.int64]
+    names: tuple[str, ...]
+
+
+class Witness(Protocol):
+    """One database. Country witnesses answer `countries`; the others fill columns of ADDRESSES."""
+
+    @property
+    def about(self) -> About:
+        """Who it is."""
+        ...
+
+    def countries(self, addresses: Addresses) -> Sequence[Countries]:
+        """Return what it says of the country of each address, over all its dates."""
+        ...
+
+    def labels(self, addresses: Addresses, day: date) -> Mapping[str, Sequence[Any]]:
+        """Return columns of ADDRESSES for the addresses, as seen on a day; a column it does not name stays as it is."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of witness. A module of `enrichment` without a leading underscore has one, named WITNESS.
+
+    `open` gets the embedded folder, the listed files of the kinds in `files`, and what the analyst added with --geo.
+    """
+
+    name: str
+    title: str
+    files: tuple[str, ...]
+    open: Callable[[Path, Sequence[Mapping[str, str]], Sequence[Path]], Sequence[Witness]]
+
+
+def range_rows(starts: NDArray[np.uint32], values: NDArray[np.uint32]) -> NDArray[np.int64]:
+    """Return, for each value, the number of the range that covers it: the last one that starts at or before it, or -1."""
+    return np.searchsorted(starts, values, "right").astype(np.int64) - 1
+
+
+def range_rows_v6(
+    high: NDArray[np.uint64], low: NDArray[np.uint64], value_high: NDArray[np.uint64], value_low: NDArray[np.uint64]
+) -> NDArray[np.int64]:
+    """The same for IPv6: by the upper half, then by the lower within equal upper halves."""
+    first = np.searchsorted(high, value_high, "left")
+    last = np.searchsorted(high, value_high, "right")
+    out = first.astype(np.int64) - 1
+    for row in np.flatnonzero(last > first).tolist():
+        a, b = int(first[row]), int(last[row])
+        out[row] = a + int(np.searchsorted(low[a:b], value_low[row], "right")) - 1
+    return out

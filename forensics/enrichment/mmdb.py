@@ -1,0 +1,109 @@
+"""Databases that the analyst adds with --geo: MaxMind format, whatever the schema.
+
+MaxMind's and DB-IP's nested records, IPinfo's and ip-location-db's flat ones are told apart by the names they use.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from forensics.enrichment._database import Mmdb, sha256
+from forensics.enrichment._witness import About, Addresses, Countries, Kind, Witness
+from forensics.errors import DatabaseError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+_TRAITS: Final = {
+    "is_tor_exit_node": "tor_exit",
+    "is_anonymous_vpn": "vpn",
+    "is_public_proxy": "proxy",
+    "is_residential_proxy": "proxy",
+    "is_anonymous_proxy": "proxy",
+    "is_hosting_provider": "hosting",
+    "is_satellite_provider": "satellite",
+}
+
+
+@dataclass(slots=True)
+class Added:
+    """One added database."""
+
+    about: About
+    _mmdb: Mmdb
+
+    def countries(self, addresses: Addresses) -> Sequence[Countries]:
+        """Return the one snapshot, if the database tells countries."""
+        names = [""]
+        codes = np.zeros((len(addresses.texts), 1), np.int64)
+        for row, text in enumerate(addresses.texts):
+            code = _country(self._mmdb.get(text)[0])
+            if code:
+                if code not in names:
+                    names.append(code)
+                codes[row, 0] = names.index(code)
+        return [Countries(self.about.name, self.about.dates, codes, tuple(names))] if len(names) > 1 else []
+
+    def labels(self, addresses: Addresses, day: date) -> Mapping[str, Sequence[Any]]:
+        """Return autonomous system and anonymity, where the database has them."""
+        del day
+        columns: dict[str, list[Any]] = {
+            name: [None] * len(addresses.texts)
+            for name in ("as_number", "as_organization_name", "as_as_of", "anonymity")
+        }
+        for row, text in enumerate(addresses.texts):
+            record, _ = self._mmdb.get(text)
+            number, name = _system(record)
+            if number:
+                columns["as_number"][row] = number
+                columns["as_organization_name"][row] = name
+                columns["as_as_of"][row] = self.about.dates[0]
+            reasons = [f"{word}: {self.about.name} {self.about.dates[0]}" for word in _reasons(record)]
+            columns["anonymity"][row] = "; ".join(reasons) or None
+        return columns
+
+
+def _country(record: Mapping[str, Any]) -> str:
+    country = record.get("country")
+    if isinstance(country, dict):
+        country = country.get("iso_code")
+    code = country if isinstance(country, str) and len(country) == 2 else record.get("country_code")
+    return code.upper() if isinstance(code, str) and len(code) == 2 and code.isascii() and code.isalpha() else ""
+
+
+def _system(record: Mapping[str, Any]) -> tuple[int | None, str | None]:
+    number = record.get("autonomous_system_number", record.get("asn"))
+    if isinstance(number, str) and number.upper().removeprefix("AS").isdigit():
+        number = int(number.upper().removeprefix("AS"))
+    name = record.get("autonomous_system_organization", record.get("as_name", record.get("name")))
+    if not isinstance(number, int) or not 0 < number < 1 << 32:
+        return None, None
+    return number, name if isinstance(name, str) else None
+
+
+def _reasons(record: Mapping[str, Any]) -> list[str]:
+    traits = record.get("traits")
+    flags = {**record, **(traits if isinstance(traits, dict) else {})}
+    return sorted({word for name, word in _TRAITS.items() if flags.get(name) is True})
+
+
+def _open(_folder: Path, _files: Sequence[Mapping[str, str]], added: Sequence[Path]) -> Sequence[Witness]:
+    out: list[Witness] = []
+    for path in added:
+        found = sorted(path.glob("**/*.mmdb")) if path.is_dir() else [path]
+        if not found:
+            raise DatabaseError(f"{path}: holds no .mmdb database")
+        for file in found:
+            mmdb = Mmdb(file)
+            day = datetime.fromtimestamp(max(0, min(mmdb.epoch, 4_102_444_800)), UTC).date()
+            about = About(f"{mmdb.kind} ({file.name})", "added", (day,), "the analyst's", "", file.name, sha256(file))
+            out.append(Added(about, mmdb))
+    return out
+
+
+WITNESS = Kind("mmdb", "Databases added with --geo", (), _open)
