@@ -135,7 +135,8 @@ def _http_counts() -> dict[str, int]:
     return counts
 
 
-def _sources() -> list[Row]:
+def _sources(seen: set[str]) -> list[Row]:
+    """Every address that stands in a log; chance left a few of the noise's unused."""
     http, sessions = _http_counts(), {address.source_ip: 0 for address in ALL}
     for session in SESSIONS:
         for source_ip in session.sources:
@@ -152,6 +153,7 @@ def _sources() -> list[Row]:
             "story": address.part + (", and web probes" if address is BOTH else ""),
         }
         for address in ALL
+        if address.source_ip in seen or address.source_ip in http
     ]
     local = {"role": "local", "country_iso_code": None, "as_number": None, "rdp_sessions": 0, "rare_origin": False}
     rows.append(
@@ -175,6 +177,12 @@ def _endpoints() -> list[Row]:
             }
         )
     return rows
+
+
+def _addresses(events: dict[str, list[Event]]) -> set[str]:
+    """The addresses that event fields name, with or without a port."""
+    values = (str(value) for items in events.values() for event in items for _, _, value in event.fields)
+    return {value.strip("[]").rpartition(":")[0] if value.count(":") == 1 else value for value in values}
 
 
 def _records(events: Iterable[Event]) -> dict[str, int]:
@@ -202,7 +210,7 @@ def expected(events: dict[str, list[Event]], lines: dict[str, int]) -> Row:
             "http_requests": [iso(item.time) for item in access_requests() if item.source_ip == KP1.source_ip],
             "back_by_the_usual_proxy": iso(SESSIONS[2].connections[2].start),
         },
-        "sources": _sources(),
+        "sources": _sources(_addresses(events)),
         "endpoints": _endpoints(),
         "crash": {
             "stopped": iso(CRASH),

@@ -1,0 +1,189 @@
+"""The role of a source address, with the reasons for it. The first rule that holds decides; noise never makes an operator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from forensics.analysis._words import MANY_FAILURES, reason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+Row = dict[str, Any]
+Reasons = list[dict[str, Any]]
+
+_BEACONS: Final = 4
+"""RITA's least number of connections for a beacon; fewer say nothing of a period."""
+
+_SURE_BEACONS: Final = 20
+_REGULAR: Final = 0.5
+"""Median deviation under half the median gap: a timer with jitter, or one that sleeps at times."""
+
+_HEAVY: Final = 8
+"""A relay answers for others: so many times the bytes a request that most clients get, without a pause."""
+
+_RELAY_GAP_S: Final = 600
+_ONE_SIZE: Final = 3
+_FEW: Final = 5
+_ATTEMPTS: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What roles are judged against: when strangers first used a command path, and how much a request usually gets."""
+
+    first_stranger: datetime | None
+    usual_bytes: float
+
+
+Verdict = tuple[str, str, Reasons]
+
+
+def role_of(row: Row, context: Context) -> Verdict:
+    """Return role, confidence and reasons."""
+    for rule in _RULES:
+        verdict = rule(row, context)
+        if verdict is not None:
+            return verdict
+    return "unknown", "possible", [reason("nothing it did tells what it was", 1, [row["first_locator"]])]
+
+
+def _local(row: Row, _context: Context) -> Verdict | None:
+    if not row["loopback"]:
+        return None
+    return "local", "almost certain", [reason("the server itself", 10, [row["first_locator"]])]
+
+
+def _logged_on(row: Row, _context: Context) -> Verdict | None:
+    if not row["sessions"]:
+        return None
+    reasons = [
+        reason(
+            f"{row['sessions']} RDP sessions came from it, the first {row['first_session']}", 10, [row["first_locator"]]
+        )
+    ]
+    confidence = "almost certain"
+    if row["refused"] >= MANY_FAILURES:
+        confidence = "likely"
+        reasons.append(
+            reason(
+                f"but {row['refused']} logons from it were refused: guessing, then success", 5, [row["first_locator"]]
+            )
+        )
+    return "operator", confidence, [*reasons, *_web_reasons(row)]
+
+
+def _managed(row: Row, _context: Context) -> Verdict | None:
+    reasons = _web_reasons(row)
+    if not reasons:
+        return None
+    return "operator", "likely", reasons
+
+
+def _web_reasons(row: Row) -> Reasons:
+    reasons = []
+    if row["managed"]:
+        reasons.append(
+            reason(
+                f"{row['managed']} requests to the manager were answered to a logged-on user",
+                8,
+                [row["manager_locator"]],
+            )
+        )
+    if row["panel"]:
+        reasons.append(reason(f"{row['panel']} requests to the panel were answered", 7, [row["panel_locator"]]))
+    return reasons
+
+
+def _relay(row: Row, context: Context) -> Verdict | None:
+    if (
+        row["c2_posts"] < _SURE_BEACONS
+        or row["median_s"] is None
+        or row["median_s"] > _RELAY_GAP_S
+        or not context.usual_bytes
+    ):
+        return None
+    each = row["c2_bytes"] / row["c2"]
+    if each < _HEAVY * context.usual_bytes:
+        return None
+    said = f"{row['c2_posts']} POST requests, one in {row['median_s']:.0f} s, {each:.0f} bytes each where most get {context.usual_bytes:.0f}"
+    return "relay", "likely", [reason(said, 7, [row["c2_locator"]])]
+
+
+def _implant(row: Row, _context: Context) -> Verdict | None:
+    if row["c2_posts"] < _BEACONS or row["c2_posts"] * 2 < row["requests"]:
+        return None
+    regular = row["median_s"] is not None and row["spread_s"] <= _REGULAR * row["median_s"]
+    one_size = row["c2_sizes"] <= _ONE_SIZE
+    if not regular and not one_size:
+        return None
+    sure = row["c2_posts"] >= _SURE_BEACONS and regular and one_size
+    said = f"{row['c2_posts']} POST requests to the command path, the median gap {row['median_s']:.0f} s, {row['c2_sizes']} sizes of answers"
+    return "implant", "almost certain" if sure else "likely", [reason(said, 8 if sure else 6, [row["c2_locator"]])]
+
+
+def _early(row: Row, context: Context) -> Verdict | None:
+    """Who knows the command path before any stranger does is an insider."""
+    first = row["c2_first"]
+    if first is None or context.first_stranger is None or not row["c2"] or first >= context.first_stranger:
+        return None
+    return (
+        "operator",
+        "possible",
+        [reason("it asked for the command path before any client did", 5, [row["c2_locator"]])],
+    )
+
+
+def _researcher(row: Row, _context: Context) -> Verdict | None:
+    if not row["c2_first"] or row["c2_posts"] >= _BEACONS or row["requests"] > 4 * _FEW:
+        return None
+    if row["requests"] - row["answered"] > row["answered"] + _FEW:
+        return None
+    return (
+        "researcher",
+        "possible",
+        [reason("it asked for the exact command path a few times, late, and never came back", 4, [row["c2_locator"]])],
+    )
+
+
+def _scanner(row: Row, _context: Context) -> Verdict | None:
+    reasons = []
+    if row["refused"]:
+        reasons.append(reason(f"{row['refused']} logons were refused and none succeeded", 7, [row["first_locator"]]))
+    if row["connects"] and not row["refused"]:
+        reasons.append(reason("it connected to the RDP port and went no further", 5, [row["first_locator"]]))
+    bad = row["requests"] - row["answered"]
+    if row["manager_refused"] >= _ATTEMPTS:
+        reasons.append(reason(f"the manager refused {row['manager_refused']} requests", 6, [row["first_locator"]]))
+    if bad >= max(1, row["answered"]) or bad >= _FEW:
+        reasons.append(
+            reason(f"{bad} of {row['requests']} requests found nothing or were none", 5, [row["first_locator"]])
+        )
+    if not reasons:
+        return None
+    return "scanner", "likely", reasons
+
+
+def _visitor(row: Row, _context: Context) -> Verdict | None:
+    if not row["pages"]:
+        return None
+    return (
+        "visitor",
+        "possible",
+        [reason(f"{row['pages']} pages were fetched, nothing else was tried", 3, [row["first_locator"]])],
+    )
+
+
+_RULES: Final[tuple[Callable[[Row, Context], Verdict | None], ...]] = (
+    _local,
+    _logged_on,
+    _managed,
+    _relay,
+    _implant,
+    _early,
+    _researcher,
+    _scanner,
+    _visitor,
+)

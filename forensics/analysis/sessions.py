@@ -1,0 +1,85 @@
+"""RDP sessions, from logon to their end, across reconnects from other addresses."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Final
+
+from forensics.analysis._attach import build
+from forensics.analysis._words import because, reason
+from forensics.model import Rule
+from forensics.schemas import SESSIONS, table
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+    from forensics.analysis._stitch import Session
+
+_FAMILIES: Final = ("LSM", "RCM", "RdpCoreTS", "Security")
+_SURE: Final = {"LSM", "Security"}
+
+
+def _run(db: duckdb.DuckDBPyConnection) -> pa.Table:
+    sessions, joined = build(db)
+    web = Counter(
+        uid
+        for uid, relation in zip(
+            joined.column("session_uid").to_pylist(), joined.column("relation").to_pylist(), strict=True
+        )
+        if relation != "rdp"
+    )
+    return table([_row(session, web[session.uid]) for session in sessions], SESSIONS)
+
+
+def _row(session: Session, requests: int) -> dict[str, Any]:
+    end = session.end
+    if end is None and session.end_basis == "disconnected_not_resumed":
+        end = session.connections[-1].end
+    return {
+        "session_uid": session.uid,
+        "host_name": session.host or None,
+        "user_name": session.user,
+        "user_domain": session.domain,
+        "source_ips": ";".join(session.sources),
+        "start": session.start,
+        "start_basis": session.start_basis,
+        "end": end,
+        "end_basis": session.end_basis,
+        "duration_s": int((end - session.start).total_seconds()) if end else None,
+        "client_name": session.client_name,
+        "client_zone": session.client_zone,
+        "client_info": "; ".join(sorted(session.client_info)) or None,
+        "session_id": session.session_id,
+        "logon_ids": ";".join(sorted(session.logon_ids)) or None,
+        "connections": len(session.connections),
+        "http_requests": requests,
+        "events": len(session.events),
+        "missing": ";".join(f for f in _FAMILIES if f not in session.families) or None,
+        "confidence": _confidence(session),
+        "because": _because(session),
+        "flags": ";".join(sorted(session.flags)) or None,
+    }
+
+
+def _confidence(session: Session) -> str:
+    if session.families & _SURE and session.start_basis == "logon":
+        return "almost certain" if len(session.families) > 1 else "likely"
+    return "possible"
+
+
+def _because(session: Session) -> str:
+    reasons = []
+    for stay in session.connections:
+        where = stay.source or stay.address or "an address not in evidence"
+        what = "logon" if stay.began == "logon" else "taken up again"
+        reasons.append(reason(f"{what} from {where}", 8 if "LSM" in session.families else 6, [stay.first.locator]))
+        if stay.last is not None and stay.end is not None:
+            reasons.append(reason(f"left at {where}", 4, [stay.last.locator]))
+    if session.client_name:
+        named = [e.locator for e in session.events.values() if e.client_name == session.client_name]
+        reasons.append(reason(f"the client calls itself {session.client_name}", 3, sorted(named)))
+    return because(reasons)
+
+
+RULE = Rule("sessions", "RDP sessions from logon to end", ("events",), SESSIONS, _run)
