@@ -1,0 +1,170 @@
+"""The terminal timeline as lines of rich Text: one line an act, a heading a session, a rule a day.
+
+Everything from evidence passes `visible` here and stands in a Text, never in markup. Readable without colour: rare origins
+carry `!!`, milestones a diamond, sessions their number in the margin.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from rich.text import Text
+
+from forensics.instants import iso, microseconds
+from forensics.text import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from datetime import datetime
+
+Row = dict[str, Any]
+
+_STYLES: Final = {
+    "logon": "bold green",
+    "reconnect": "green",
+    "disconnect": "yellow",
+    "logoff": "yellow",
+    "rdp_connect": "green",
+    "service_install": "magenta",
+    "tomcat_start": "magenta",
+    "deploy": "magenta",
+    "manager_act": "magenta",
+    "log_cleared": "bold red",
+    "clock_changed": "bold red",
+    "system_crash": "bold red",
+    "system_start": "magenta",
+    "system_stop": "magenta",
+    "implant_contact": "blue",
+    "relay_contact": "blue",
+    "researcher_contact": "cyan",
+    "noise_rdp": "dim",
+    "noise_http": "dim",
+}
+_RARE: Final = "bold white on red"
+_MARGIN: Final = 6
+_ADDRESS: Final = 15
+_LEAST_MESSAGE: Final = 34
+"""With less room than this beside the address, the message goes to a line of its own."""
+
+
+def lines(rows: Iterable[Row], sessions: Iterable[Row], width: int) -> Iterator[Text]:
+    """Yield the timeline for a screen of `width` columns; no line is wider, and no address is ever cut."""
+    known = {row["session_uid"]: row for row in sessions}
+    headed: set[str] = set()
+    day = current = None
+    for row in rows:
+        when: datetime = row["time"]
+        if when.date() != day:
+            day = when.date()
+            yield Text()
+            yield _rule(f"{when:%A} {when:%Y-%m-%d}, UTC", width)
+        uid = row["session_uid"]
+        if uid is not None and uid != current and uid in known:
+            if uid not in headed:
+                yield from _heading(known[uid], width)
+            headed.add(uid)
+            current = uid
+        yield from _act(row, width)
+
+
+def _rule(title: str, width: int) -> Text:
+    return Text(f"── {title} ".ljust(min(width, 100), "─")[:width], style="bold")
+
+
+def _heading(session: Row, width: int) -> Iterator[Text]:
+    """Two lines: who with what machine, when to when; and by which addresses."""
+    who = "\\".join(filter(None, [shown(session["user_domain"]), shown(session["user_name"])])) or "an unnamed account"
+    first = Text(f"{session['session_uid']:<{_MARGIN}}", style="bold green")
+    first.append(who, style="bold")
+    if session["client_name"] or session["client_zone"]:
+        first.append(f"  client {shown(session['client_name']) or '?'}{_comma(session['client_zone'])}")
+    yield from _fitted(first, width)
+    second = Text(" " * _MARGIN)
+    end = _clock(session["end"], session["start"]) if session["end"] else "open"
+    second.append(f"{session['start']:%Y-%m-%d %H:%M:%S} → {end} ({session['end_basis'].replace('_', ' ')})")
+    second.append(f", {session['http_requests']} web requests, {session['events']} log records", style="dim")
+    yield from _fitted(second, width)
+    path = Text(" " * _MARGIN)
+    path.append(" → ".join(shown(ip) for ip in session["source_ips"].split(";")))
+    yield from _fitted(path, width)
+
+
+def _comma(text: str | None) -> str:
+    return f", zone {shown(text)}" if text else ""
+
+
+def _clock(when: datetime, beside: datetime) -> str:
+    return f"{when:%H:%M:%S}" if when.date() == beside.date() else f"{when:%Y-%m-%d %H:%M:%S}"
+
+
+def _act(row: Row, width: int) -> Iterator[Text]:
+    rare = bool(row["rare_grade"])
+    style = _RARE if rare else _STYLES.get(row["act"], "")
+    line = Text(f"{row['session_uid'] or '':<{_MARGIN}}", style="green")
+    line.append(f"{row['time']:%H:%M:%S} ", style="" if not row["act"].startswith("noise") else "dim")
+    line.append(f"{shown(row['country_iso_code']) or '':>2} ", style=_RARE if rare else "bold")
+    address = shown(row["source_ip"])
+    line.append(f"{address:<{_ADDRESS}} ", style=_RARE if rare else "")
+    body = _body(row, style, rare=rare)
+    room = width - line.cell_len
+    if room < min(_LEAST_MESSAGE, body.cell_len):
+        line.rstrip()
+        yield from _fitted(line, width)
+        line = Text(" " * min(_MARGIN + 9, max(0, width - _LEAST_MESSAGE)))
+        room = width - line.cell_len
+    body.truncate(max(1, room), overflow="ellipsis")
+    line.append_text(body)
+    yield line
+
+
+def _body(row: Row, style: str, *, rare: bool) -> Text:
+    body = Text()
+    if rare:
+        body.append(f"!! rare origin {shown(row['rare_grade'])} !! ", style=_RARE)
+    if row["milestone"]:
+        names = row["milestone"].replace(";", ", ").replace("_", " ")
+        body.append(f"◆ {shown(names)} ", style="bold cyan")
+    body.append(_message(row), style=style)
+    if row["count"] and row["count"] > 1 and row["act"] == "http_request":
+        until = f" to {_clock(row['time_end'], row['time'])}" if row["time_end"] else ""
+        body.append(f" ×{row['count']:,}{until}", style="dim")
+    flags = [word for word in (row["origin_flags"] or "").split(";") if word and word != "tunnel_end"]
+    if flags:
+        body.append(f"  [{shown(', '.join(flags))}]", style="dim")
+    if row["flags"]:
+        body.append(f"  ({shown(row['flags'].replace(';', ', '))})", style="yellow")
+    return body
+
+
+def _message(row: Row) -> str:
+    """Return the sentence without the address that stands beside it already."""
+    message = shown(row["message"])
+    address = shown(row["source_ip"])
+    if address:
+        for word in ("from", "at"):
+            message = message.replace(f" {word} {address}", "")
+        message = message.removeprefix(f"{address} ").replace(f" {address}:", ":")
+    return message
+
+
+def _fitted(text: Text, width: int) -> Iterator[Text]:
+    """Fold a line that is too wide at its blanks, the rest indented; a word that is wider than the screen is kept whole."""
+    if text.cell_len <= width:
+        yield text
+        return
+    indent = " " * min(_MARGIN, width // 4)
+    line = Text()
+    for number, word in enumerate(text.split(" ", allow_blank=True)):
+        if number and line.cell_len + 1 + word.cell_len > width:
+            yield line
+            line = Text(indent)
+            line.append_text(word)
+        else:
+            line.append(" " if number else "")
+            line.append_text(word)
+    yield line
+
+
+def moment(when: datetime | None) -> str:
+    """Return a time for a table, to the second."""
+    return iso(microseconds(when.replace(microsecond=0)))[:-1].replace("T", " ") if when else ""

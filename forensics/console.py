@@ -1,0 +1,261 @@
+"""The screen: rich lives here (and in the timeline view), and only here. Data to stdout, talk to stderr.
+
+No text from evidence reaches rich but as a Text made of `visible` characters: rich itself lets escapes, bidi overrides and
+tag characters through. `NO_COLOR`, `TERM=dumb` and pipes are honoured.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from contextlib import contextmanager
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from forensics import _timeline_view
+from forensics.reports._cells import csv_lines, json_line
+from forensics.text import shown, visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from forensics.identify import Identified
+    from forensics.model import Parser
+    from forensics.query import Shown
+
+_PIPE_WIDTH: Final = 140
+_COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
+    "sources": ("source_ip", "role", "role_confidence", "country_iso_code", "as_organization_name", "rdp_sessions", "http_requests", "first_seen", "last_seen", "rare_grade"),
+    "sessions": ("session_uid", "user_name", "source_ips", "start", "end", "end_basis", "client_name", "client_zone", "http_requests"),
+    "milestones": ("milestone", "time", "source_ip", "detail", "confidence", "locators"),
+}  # fmt: skip
+"""What a screen shows of a table; csv and jsonl give all of it."""
+
+_WHOLE: Final = frozenset(
+    {"source_ip", "session_uid", "address", "time", "first_seen", "last_seen", "start", "end", "milestone", "role"}
+)
+_WAIT: Final = 1.0
+
+
+def _console(*, error: bool = False) -> Console:
+    stream = sys.stderr if error else sys.stdout
+    width = None if stream.isatty() else int(os.environ.get("COLUMNS", "") or _PIPE_WIDTH)
+    return Console(stderr=error, highlight=False, markup=False, emoji=False, width=width, soft_wrap=False)
+
+
+def say(message: str) -> None:
+    """Tell the analyst something, on stderr."""
+    _line("", message, "")
+
+
+def warn(message: str) -> None:
+    """Tell the analyst what needs attention."""
+    _line("warning: ", message, "yellow")
+
+
+def fail(message: str) -> None:
+    """Tell the analyst what went wrong and what to do."""
+    _line("error: ", message, "bold red")
+
+
+def _line(mark: str, message: str, style: str) -> None:
+    console = _console(error=True)
+    text = Text(mark, style=style)
+    text.append("\n".join(visible(line) for line in message.split("\n")))
+    console.print(text, soft_wrap=True)
+
+
+def draw_timeline(rows: Iterable[Mapping[str, Any]], sessions: Iterable[Mapping[str, Any]]) -> None:
+    """Draw the operator timeline."""
+    console = _console()
+    for line in _timeline_view.lines((dict(row) for row in rows), [dict(s) for s in sessions], console.width):
+        console.print(line, no_wrap=True, overflow="ignore", crop=False)
+
+
+def write_rows(rows: Iterable[dict[str, Any]], form: str, name: str) -> None:
+    """Write rows to stdout as a table for reading, as CSV or as JSON lines."""
+    if form == "table":
+        _draw_rows(rows, name)
+        return
+    out = sys.stdout.buffer
+    if form == "jsonl":
+        for row in rows:
+            out.write(json_line(row))
+    else:
+        for piece in csv_lines_of(rows):
+            out.write(piece)
+    out.flush()
+
+
+def csv_lines_of(rows: Iterable[dict[str, Any]]) -> Iterator[bytes]:
+    """Yield rows as CSV under the names of the first."""
+    waiting = iter(rows)
+    first = next(waiting, None)
+    if first is None:
+        return
+
+    def again() -> Iterator[dict[str, Any]]:
+        yield first
+        yield from waiting
+
+    yield from csv_lines(list(first), again())
+
+
+def _draw_rows(rows: Iterable[dict[str, Any]], name: str) -> None:
+    listed = list(rows)
+    if not listed:
+        say(f"no {name}")
+        return
+    names = [n for n in _COLUMNS.get(name, tuple(listed[0])) if n in listed[0]]
+    cells = [[_cell(row[n]) for n in names] for row in listed]
+    styles = ["bold white on red" if row.get("rare_grade") else "" for row in listed]
+    _table(names, cells, styles)
+
+
+def _table(names: Sequence[str], cells: Sequence[Sequence[str]], styles: Sequence[str] = ()) -> None:
+    console = _console()
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for name in names:
+        table.add_column(Text(name.replace("_", " ")), no_wrap=name in _WHOLE, overflow="fold")
+    for number, row in enumerate(cells):
+        table.add_row(*(Text(cell) for cell in row), style=styles[number] if styles else "")
+    console.print(table)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return _timeline_view.moment(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, date):
+        return value.isoformat()
+    return shown(str(value))
+
+
+def draw_case(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Tell, on stderr, what was made and the ledger's totals."""
+    ledger = manifest["ledger"]
+    total = sum(part["bytes"] for part in ledger.values()) or 1
+    said = ", ".join(
+        f"{ledger[name]['records']:,} {name} ({100 * ledger[name]['bytes'] / total:.1f} % of bytes)"
+        for name in ("events", "rejects", "skips")
+    )
+    say("")
+    say(f"case     {folder}")
+    say(f"ledger   {len(manifest['evidence'])} files, {total:,} bytes, all accounted for: {said}")
+    for reason, count in manifest["rejects_by_reason"].items():
+        say(f"         rejected as {reason}: {count:,} (see rejects.csv)")
+    say(
+        "credits  GeoLite2 data created by MaxMind, https://www.maxmind.com; IP geolocation by DB-IP, https://db-ip.com; IPFire; RouteViews; NRO"
+    )
+
+
+def draw_identified(plan: Sequence[Identified]) -> None:
+    """Draw which parser claims which file, and why."""
+    rows = []
+    for item in plan:
+        settings = "; ".join(f"{name} {value}" for name, value in item.settings)
+        why = item.claim.why + (f" ({settings})" if settings else "")
+        rows.append(
+            [
+                shown(item.evidence.label),
+                item.parser.name if item.parser else "nobody",
+                str(item.claim.score),
+                shown(why),
+            ]
+        )
+    _table(("file", "parser", "sure", "why"), rows)
+
+
+def draw_formats(parsers: Sequence[Parser]) -> None:
+    """Draw the log formats and what each cannot know."""
+    _table(("format", "title", "cannot know"), [[p.name, p.title, p.cannot_know] for p in parsers])
+
+
+def draw_shown(found: Shown, locator: str) -> None:
+    """Draw the bytes behind a locator, made visible, and the row that they became."""
+    console = _console()
+    head = Text(f"{locator}  {shown(found.evidence['label'])}  SHA-256 {found.evidence['sha256']}\n", style="bold")
+    console.print(head, soft_wrap=True)
+    if found.evidence["parser"] == "evtx" or b"\0" in found.raw[:64]:
+        for line in _dump(found.raw):
+            console.print(Text(line), soft_wrap=True)
+    else:
+        console.print(Text(visible(found.raw.decode("utf-8", "surrogateescape"))), soft_wrap=True)
+    if found.cut:
+        say("(the record is longer than what is shown)")
+    console.print(
+        Text(f"\nread by {found.evidence['parser'] or 'nobody'} as {found.outcome}", style="bold"), soft_wrap=True
+    )
+    for name, value in found.row.items():
+        if value is not None:
+            console.print(Text(f"  {name:<28}{_cell(value) if not isinstance(value, int) else value}"), soft_wrap=True)
+
+
+def _dump(raw: bytes) -> Iterator[str]:
+    for at in range(0, len(raw), 16):
+        part = raw[at : at + 16]
+        letters = "".join(chr(b) if 0x20 <= b < 0x7F else "." for b in part)
+        yield f"{at:08x}  {part.hex(' '):<47}  {letters}"
+
+
+class Meter:
+    """A progress display that appears only when the work takes longer than a second, and only on a terminal."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        self._progress = progress
+        self._task = progress.add_task("", total=None) if progress else None
+        self._start = time.monotonic()
+        self._running = False
+        self._done = 0
+
+    def advance(self, stage: str, done: int) -> None:
+        """Tell how the work goes on: the stage, and how many bytes or steps it did since the last call."""
+        if self._progress is None or self._task is None:
+            return
+        if not self._running and time.monotonic() - self._start > _WAIT:
+            self._progress.start()
+            self._running = True
+        self._done = self._done + done if stage == "reading" else self._done
+        self._progress.update(self._task, description=f"{stage}  {self._done / 1e6:,.0f} MB read")
+
+    def stop(self) -> None:
+        """Take the display away."""
+        if self._progress is not None and self._running:
+            self._progress.stop()
+
+
+@contextmanager
+def progress(label: str) -> Iterator[Meter]:
+    """Give a meter for as long as the block runs."""
+    console = _console(error=True)
+    shown_on = (
+        Progress(
+            SpinnerColumn(),
+            TextColumn(label),
+            BarColumn(bar_width=20),
+            TextColumn("{task.description}"),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+        )  # fmt: skip
+        if console.is_terminal and not console.is_dumb_terminal
+        else None
+    )
+    meter = Meter(shown_on)
+    try:
+        yield meter
+    finally:
+        meter.stop()
