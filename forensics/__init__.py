@@ -1,8 +1,8 @@
 """c2trail: who operated a seized command-and-control server, from where, and when.
 
-    import forensics
-    case = forensics.analyze("seized/", out="case")
-    case.timeline          # pandas; also case.sessions, case.sources, case.frame("events"), case.database()
+import forensics
+case = forensics.analyze("seized/", out="case")
+case.timeline          # pandas; also case.sessions, case.sources, case.frame("events"), case.database()
 """
 
 from __future__ import annotations

@@ -40,6 +40,7 @@ _STYLES: Final = {
     "noise_rdp": "dim",
     "noise_http": "dim",
 }
+_NOISE: Final = {"noise_rdp": "refused logons", "noise_http": "requests by scanners, visitors and strangers"}
 _RARE: Final = "bold white on red"
 _MARGIN: Final = 6
 _ADDRESS: Final = 15
@@ -51,8 +52,14 @@ def lines(rows: Iterable[Row], sessions: Iterable[Row], width: int) -> Iterator[
     """Yield the timeline for a screen of `width` columns; no line is wider, and no address is ever cut."""
     known = {row["session_uid"]: row for row in sessions}
     headed: set[str] = set()
+    held: list[Row] = []
     day = current = None
     for row in rows:
+        if row["act"] in _NOISE and not row["milestone"]:
+            held.append(row)
+            continue
+        yield from _noise(held, width)
+        held = []
         when: datetime = row["time"]
         if when.date() != day:
             day = when.date()
@@ -65,6 +72,19 @@ def lines(rows: Iterable[Row], sessions: Iterable[Row], width: int) -> Iterator[
             headed.add(uid)
             current = uid
         yield from _act(row, width)
+    yield from _noise(held, width)
+
+
+def _noise(held: list[Row], width: int) -> Iterator[Text]:
+    """One dim line for the noise between two acts; each day's own row stands in timeline.csv."""
+    if not held:
+        return
+    first, last = held[0]["time"], held[-1]["time_end"] or held[-1]["time"]
+    counts = {act: sum(row["count"] for row in held if row["act"] == act) for act in _NOISE}
+    parts = [f"{count:,} {_NOISE[act]}" for act, count in counts.items() if count]
+    until = f" to {last:%Y-%m-%d}" if last.date() != first.date() else ""
+    line = Text(" " * _MARGIN + f"noise {first:%Y-%m-%d}{until}: {', '.join(parts)}", style="dim")
+    yield from _fitted(line, width)
 
 
 def _rule(title: str, width: int) -> Text:
@@ -127,7 +147,7 @@ def _body(row: Row, style: str, *, rare: bool) -> Text:
     body.append(_message(row), style=style)
     if row["count"] and row["count"] > 1 and row["act"] == "http_request":
         until = f" to {_clock(row['time_end'], row['time'])}" if row["time_end"] else ""
-        body.append(f" ×{row['count']:,}{until}", style="dim")
+        body.append(f" \u00d7{row['count']:,}{until}", style="dim")
     flags = [word for word in (row["origin_flags"] or "").split(";") if word and word != "tunnel_end"]
     if flags:
         body.append(f"  [{shown(', '.join(flags))}]", style="dim")

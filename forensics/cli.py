@@ -106,7 +106,7 @@ def _version(asked: bool) -> None:  # noqa: FBT001  # typer's callback
 def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
-    ] = False,  # noqa: FBT002
+    ] = False,
 ) -> None:
     pass
 
@@ -147,7 +147,7 @@ def demo(out: Out = Path("c2trail-case"), workers: Workers = None, force: Force 
         _run(sample_evidence(), out, Options(), [], workers, force=force)
 
 
-def _run(evidence: list[Path], out: Path, options: Any, geo: list[Path], workers: int | None, *, force: bool) -> None:  # noqa: ANN401
+def _run(evidence: list[Path], out: Path, options: Any, geo: list[Path], workers: int | None, *, force: bool) -> None:
     from forensics import console, pipeline
 
     with console.progress("analysing") as progress:

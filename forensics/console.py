@@ -250,7 +250,7 @@ def progress(label: str) -> Iterator[Meter]:
             TimeElapsedColumn(),
             console=console,
             transient=True,
-        )  # fmt: skip
+        )
         if console.is_terminal and not console.is_dumb_terminal
         else None
     )

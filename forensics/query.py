@@ -60,7 +60,7 @@ def rows(case: Case, name: str, choice: Choice = EVERYTHING) -> Iterator[dict[st
     where = f" WHERE {' AND '.join(wheres)}" if wheres else ""
     with case.database() as db:
         # The names and conditions are this module's own words; what was typed is bound.
-        yield from _stream(db.execute(f"SELECT * FROM {name}{where}", values))  # noqa: S608
+        yield from _stream(db.sql(f"SELECT * FROM {name}{where}", params=values))  # noqa: S608
 
 
 def _conditions(name: str, choice: Choice) -> tuple[list[str], list[Any]]:
@@ -83,12 +83,14 @@ def sql(case: Case, query: str) -> Iterator[dict[str, Any]]:
     """Yield the rows of a DuckDB query over the tables of a case; UsageError with DuckDB's words if it cannot run."""
     with case.database() as db:
         try:
-            yield from _stream(db.execute(query))
+            found = db.sql(query)
+            if found is not None:
+                yield from _stream(found)
         except duckdb.Error as error:
             raise UsageError(f"the query cannot run: {error}") from error
 
 
-def _stream(result: duckdb.DuckDBPyConnection) -> Iterator[dict[str, Any]]:
+def _stream(result: duckdb.DuckDBPyRelation) -> Iterator[dict[str, Any]]:
     for batch in result.to_arrow_reader(10_000):
         yield from batch.to_pylist()
 
@@ -124,10 +126,10 @@ def show(case: Case, locator: Locator, evidence: Sequence[Path] = ()) -> Shown:
 
 def _row_at(case: Case, name: str, locator: Locator) -> dict[str, Any] | None:
     with case.database() as db:
-        found = db.execute(
+        found = db.sql(
             f"SELECT * FROM {name} WHERE evidence_id = ? AND log_offset <= ? AND ? < log_offset + greatest(log_length, 1) "  # noqa: S608
             "ORDER BY log_offset DESC LIMIT 1",
-            [locator.evidence_id, locator.offset, locator.offset],
+            params=[locator.evidence_id, locator.offset, locator.offset],
         )
         return next(iter(found.to_arrow_table().to_pylist()), None)
 

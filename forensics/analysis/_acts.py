@@ -133,18 +133,16 @@ def _rare(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
 def web(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
     """Tell the requests of operators and of the server's own browser; like ones in a row are one row with their count."""
     found = db.sql(f"""
-        SELECT e.*, {_E} AS locator, min(x.session_uid) AS session_uid, s.rare_origin
+        SELECT e.*, {_E} AS locator, min(x.session_uid) AS session_uid, s.rare_origin, p.kind
         FROM events e JOIN sources s USING (source_ip)
+        LEFT JOIN endpoints p ON p.path = string_split(e.url_path, ';')[1]
         LEFT JOIN session_events x ON x.evidence_id = e.evidence_id AND x.log_offset = e.log_offset
         WHERE e.event_action = 'http_request' AND (s.role IN ('operator', 'local') OR s.rare_origin IS NOT NULL)
         GROUP BY ALL ORDER BY e.time, e.evidence_id, e.log_offset""")  # noqa: S608
     held: dict[tuple[Any, ...], Row] = {}
     for batch in found.to_arrow_reader(10_000):
         for event in batch.to_pylist():
-            key = tuple(
-                event[n]
-                for n in ("source_ip", "session_uid", "http_request_method", "url_path", "http_response_status_code")
-            )
+            key = _likeness(event)
             row = held.get(key)
             if (
                 row is not None
@@ -162,11 +160,20 @@ def web(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
     yield from held.values()
 
 
+def _likeness(event: Row) -> tuple[Any, ...]:
+    """Requests of one likeness are folded: the same path and answer, or the pictures and styles of pages."""
+    who = (event["source_ip"], event["session_uid"])
+    if event["kind"] == "static" and (event["http_response_status_code"] or 400) < 400:
+        return (*who, "static")
+    return (*who, event["http_request_method"], event["url_path"], event["http_response_status_code"])
+
+
 def _request(event: Row) -> str:
     target = event["url_path"] if event["url_path"] is not None else "(no request line)"
     query = "?…" if event["url_query"] else ""
     status = event["http_response_status_code"]
     user = f" as {event['user_name']}" if event["user_name"] else ""
+    user += ", page asset" if event["kind"] == "static" else ""
     return f"{event['http_request_method'] or '-'} {target}{query} → {status if status is not None else '-'}{user}"
 
 

@@ -39,7 +39,7 @@ def _query(db: duckdb.DuckDBPyConnection, select: str) -> list[Row]:
 def _events(db: duckdb.DuckDBPyConnection, where: str, limit: int = 1) -> list[Row]:
     return _query(
         db, f"SELECT *, {LOCATOR} AS locator FROM events WHERE {where} AND time IS NOT NULL {_ORDER} LIMIT {limit}"
-    )  # noqa: S608
+    )
 
 
 def _row(event: Row, detail: str, confidence: str, source: str | None = None) -> Row:

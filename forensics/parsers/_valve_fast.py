@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pyarrow as pa
 
-from forensics.instants import MONTHS, SECOND_US
-from forensics.limits import MAX_LINE, TIME_MAX_US, TIME_MIN_US
+from forensics.limits import MAX_LINE
+from forensics.parsers._fast_bytes import all_digits, clf_times, eight_digits
+from forensics.parsers._fast_bytes import word as word_of
 from forensics.parsers._fast_columns import coded, constant, nulls, source_ips, texts
 from forensics.parsers._lines import PAD, TAIL
 from forensics.parsers._valve import Field, Kind
@@ -21,8 +22,6 @@ from forensics.parsers._valve_rows import LOG_FORMAT
 from forensics.schemas import EVENTS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
     from forensics.parsers._lines import Block
@@ -34,19 +33,14 @@ if TYPE_CHECKING:
 
 _QUOTE, _LF, _BACKSLASH, _CR, _MARK = 0x22, 0x0A, 0x5C, 0x0D, 0x3F
 _PIECE: Final = 1 << 17  # 128 KiB: the comparison's temporaries stay in cache
-_PREFIX: Final = (b" ", b" ", b" ")
 _HEADERS: Final = {"referer": "http_request_referrer", "user-agent": "user_agent_original"}
-
-
-def _word(text: bytes) -> int:
-    return int.from_bytes(text.ljust(8, b"\0"), "little")
 
 
 _MASKS: Final = np.array([(1 << (8 * k)) - 1 for k in range(9)], np.uint64)
 _METHODS: Final = ("GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PATCH")
-_SHORT_METHODS: Final = [(i, _word(f"{m} ".encode())) for i, m in enumerate(_METHODS) if len(m) < 8]
+_SHORT_METHODS: Final = [(i, word_of(f"{m} ".encode())) for i, m in enumerate(_METHODS) if len(m) < 8]
 _VERSIONS: Final = ("1.1", "1.0", "2.0", "0.9")
-_PROTOCOLS: Final = [(i, _word(f"HTTP/{v}".encode())) for i, v in enumerate(_VERSIONS)]
+_PROTOCOLS: Final = [(i, word_of(f"HTTP/{v}".encode())) for i, v in enumerate(_VERSIONS)]
 _OUTCOMES: Final = ("success", "failure")
 
 
@@ -115,7 +109,8 @@ def read(block: Block, shape: Shape, evidence_id: str, first_ordinal: int) -> Fa
     breaks = np.flatnonzero(kinds == _LF)
     feeds = places[breaks]
     starts, ends = feeds[:-1] + 1, feeds[1:]
-    simple = _simple(kinds, breaks, ends - starts, shape.quotes)
+    # Nothing but quotes is left between line feeds: a line is simple when it has the pattern's, and is not over-long.
+    simple = (np.diff(breaks) == shape.quotes + 1) & (ends - starts <= MAX_LINE)
     if block.torn:
         simple[-1] = False
     simple[_broken(block, a, starts)] = False
@@ -157,12 +152,6 @@ def _drop_escaped(a: NDArray[np.uint8], places: Ints) -> Ints:
     hit = found[places[found] == behind]
     drop[hit[a[places[hit]] == _QUOTE]] = True
     return places[~drop]
-
-
-def _simple(kinds: NDArray[np.uint8], breaks: Ints, lengths: Ints, quotes: int) -> Bools:
-    """A line is simple when just `quotes` quotes stand between its two line feeds, and it is not over-long."""
-    del kinds  # nothing but quotes is left between line feeds
-    return (np.diff(breaks) == quotes + 1) & (lengths <= MAX_LINE)
 
 
 def _broken(block: Block, a: NDArray[np.uint8], starts: Ints) -> Ints:
@@ -265,51 +254,9 @@ def _times(lines: _Lines) -> tuple[Ints, Ints, Ints]:
     new[1:] = (words[1:] != words[:-1]).any(1)
     heads = np.flatnonzero(new)
     run = np.cumsum(new) - 1
-    us, good = _parse_times(np.ascontiguousarray(words[heads]).view(np.uint8))
+    us, good = clf_times(np.ascontiguousarray(words[heads]).view(np.uint8))
     lines.ok &= good[run] if len(run) else True
     return (us[run] if len(run) else us), first[heads] - 28, run
-
-
-_MONTH_WORDS: Final = np.array([_word(m.encode()) for m in MONTHS], np.int64)
-_MONTH_ORDER: Final = np.argsort(_MONTH_WORDS)
-_MONTHS_SORTED: Final = _MONTH_WORDS[_MONTH_ORDER]
-_MONTH_DAYS: Final = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
-# Bytes 18 to 25 of the text stand at columns 24 to 31, since the last word starts at byte 18.
-_DIGITS: Final = [0, 1, 7, 8, 9, 10, 12, 13, 15, 16, 18, 19, 28, 29, 30, 31]
-_MARKS: Final = ((2, 0x2F), (6, 0x2F), (11, 0x3A), (14, 0x3A), (17, 0x3A), (26, 0x20))
-
-
-def _parse_times(text: NDArray[np.uint8]) -> tuple[Ints, Bools]:
-    d = text.astype(np.int64) - 0x30
-    good = ((d[:, _DIGITS] >= 0) & (d[:, _DIGITS] <= 9)).all(1)
-    for column, mark in _MARKS:
-        good &= text[:, column] == mark
-    sign = text[:, 27]
-    good &= (sign == 0x2B) | (sign == 0x2D)
-    name = text[:, 3].astype(np.int64) | (text[:, 4].astype(np.int64) << 8) | (text[:, 5].astype(np.int64) << 16)
-    found = np.minimum(np.searchsorted(_MONTHS_SORTED, name), 11)
-    good &= _MONTHS_SORTED[found] == name
-    month = _MONTH_ORDER[found] + 1
-    day, year = d[:, 0] * 10 + d[:, 1], d[:, 7] * 1000 + d[:, 8] * 100 + d[:, 9] * 10 + d[:, 10]
-    hour, minute, second = d[:, 12] * 10 + d[:, 13], d[:, 15] * 10 + d[:, 16], d[:, 18] * 10 + d[:, 19]
-    off_hour, off_minute = d[:, 28] * 10 + d[:, 29], d[:, 30] * 10 + d[:, 31]
-    offset = np.where(sign == 0x2D, -1, 1) * (off_hour * 60 + off_minute)
-    leap = ((year % 4 == 0) & (year % 100 != 0)) | (year % 400 == 0)
-    good &= (day >= 1) & (day <= _MONTH_DAYS[month] + ((month == 2) & leap))
-    good &= (hour < 24) & (minute < 60) & (second < 60) & (off_minute < 60) & (np.abs(offset) <= 18 * 60) & (year >= 1)
-    seconds = _days(year, month, day) * 86400 + hour * 3600 + minute * 60 + second - offset * 60
-    us = seconds * SECOND_US
-    return us, good & (us >= TIME_MIN_US) & (us <= TIME_MAX_US)
-
-
-def _days(year: Ints, month: Ints, day: Ints) -> Ints:
-    """Days since 1970-01-01 in the Gregorian calendar, counted in eras of 400 years that start in March."""
-    year = year - (month <= 2)
-    era = year // 400
-    of_era = year - era * 400
-    of_year = (153 * (month + np.where(month > 2, -3, 9)) + 2) // 5 + day - 1
-    result: Ints = era * 146097 + of_era * 365 + of_era // 4 - of_era // 100 + of_year - 719468
-    return result
 
 
 def _numbers(lines: _Lines, shape: Shape) -> tuple[Ints, Ints, Bools, Ints]:
@@ -330,25 +277,8 @@ def _numbers(lines: _Lines, shape: Shape) -> tuple[Ints, Ints, Bools, Ints]:
     dash = (size == 1) & (a[tail - 1] == 0x2D)
     shift = ((8 - np.clip(size, 1, 8)) * 8).astype(np.uint64)
     text = ((text >> shift) << shift) | (np.uint64(0x3030303030303030) & ~(np.uint64(0xFFFFFFFFFFFFFFFF) << shift))
-    lines.ok &= dash | _all_digits(text)
-    return status, _eight_digits(text), dash, tail
-
-
-def _all_digits(word: Words) -> Bools:
-    high = np.uint64(0xF0F0F0F0F0F0F0F0)
-    result: Bools = ((word & high) | (((word + np.uint64(0x0606060606060606)) & high) >> np.uint64(4))) == np.uint64(
-        0x3333333333333333
-    )
-    return result
-
-
-def _eight_digits(word: Words) -> Ints:
-    """Turn eight ASCII digits in a little-endian word into their value, by pairs, fours and eight."""
-    v = word - np.uint64(0x3030303030303030)
-    v = v * np.uint64(10) + (v >> np.uint64(8))
-    low = (v & np.uint64(0x000000FF000000FF)) * np.uint64(0x000F424000000064)
-    high = ((v >> np.uint64(16)) & np.uint64(0x000000FF000000FF)) * np.uint64(0x0000271000000001)
-    return ((low + high) >> np.uint64(32)).astype(np.int64)
+    lines.ok &= dash | all_digits(text)
+    return status, eight_digits(text), dash, tail
 
 
 def _request(lines: _Lines) -> tuple[NDArray[np.int32], NDArray[np.int32], Ints, Ints]:
@@ -456,13 +386,3 @@ def _targets(block: Block, a: NDArray[np.uint8], target: Ints, end: Ints) -> dic
         "url_path": texts(block.buffer, target, cut),
         "url_query": texts(block.buffer, np.where(has, cut + 1, end), end, ~has),
     }
-
-
-def assumptions() -> Sequence[str]:
-    """What a line must have to be read here, in words; the documentation prints it."""
-    return (
-        "the pattern is common, or common with quoted Referer and User-Agent behind it",
-        "the unescaped quotes are the pattern's, the identity is a dash, the user has no blank",
-        "method and version are well-known, the status has three digits, the byte count at most eight",
-        "the line is UTF-8",
-    )

@@ -1,0 +1,26 @@
+"""Hash, parse and account for a log, Parquet parts with locators out; no analysis. Usage: parse_to_parquet.py FILE [WORKERS]."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from forensics.engines.local import cores
+from forensics.evidence.find import find
+from forensics.identify import identify
+from forensics.reading import read
+
+
+def main() -> None:
+    workers = int(sys.argv[2]) if len(sys.argv) > 2 else cores()
+    plan = identify(find([Path(sys.argv[1])]).evidence)
+    with tempfile.TemporaryDirectory(dir=Path(sys.argv[1]).parent) as folder:
+        files = read(plan, Path(folder), workers=workers, audit=lambda *_, **__: None, progress=lambda *_: None)
+    for item in plan:
+        for outcome, reason, records, size in files[item.evidence.id].tally.rows():
+            print(f"{item.evidence.label}: {outcome} {reason}: {records:,} records, {size:,} bytes")
+
+
+if __name__ == "__main__":
+    main()

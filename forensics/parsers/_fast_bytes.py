@@ -1,0 +1,86 @@
+"""Times and numbers out of eight bytes at a time, without a Python object a value."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from forensics.instants import MONTHS, SECOND_US
+from forensics.limits import TIME_MAX_US, TIME_MIN_US
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Ints = NDArray[np.int64]
+    Words = NDArray[np.uint64]
+    Bools = NDArray[np.bool_]
+
+
+def word(text: bytes) -> int:
+    """Return up to eight bytes as a little-endian number, filled up with zeros."""
+    return int.from_bytes(text.ljust(8, b"\0"), "little")
+
+
+_MONTH_WORDS: Final = np.array([word(m.encode()) for m in MONTHS], np.int64)
+_MONTH_ORDER: Final = np.argsort(_MONTH_WORDS)
+_MONTHS_SORTED: Final = _MONTH_WORDS[_MONTH_ORDER]
+_MONTH_DAYS: Final = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
+# Bytes 18 to 25 of the text stand at columns 24 to 31, since the last word starts at byte 18.
+_DIGITS: Final = [0, 1, 7, 8, 9, 10, 12, 13, 15, 16, 18, 19, 28, 29, 30, 31]
+_MARKS: Final = ((2, 0x2F), (6, 0x2F), (11, 0x3A), (14, 0x3A), (17, 0x3A), (26, 0x20))
+
+
+def clf_times(text: NDArray[np.uint8]) -> tuple[Ints, Bools]:
+    """Return microseconds UTC of `dd/MMM/yyyy:HH:mm:ss +zzzz` texts, and which are possible times.
+
+    A text is given as 32 bytes: its bytes 0 to 23, then its bytes 18 to 25 once more.
+    """
+    d = text.astype(np.int64) - 0x30
+    good = ((d[:, _DIGITS] >= 0) & (d[:, _DIGITS] <= 9)).all(1)
+    for column, mark in _MARKS:
+        good &= text[:, column] == mark
+    sign = text[:, 27]
+    good &= (sign == 0x2B) | (sign == 0x2D)
+    name = text[:, 3].astype(np.int64) | (text[:, 4].astype(np.int64) << 8) | (text[:, 5].astype(np.int64) << 16)
+    found = np.minimum(np.searchsorted(_MONTHS_SORTED, name), 11)
+    good &= _MONTHS_SORTED[found] == name
+    month = _MONTH_ORDER[found] + 1
+    day, year = d[:, 0] * 10 + d[:, 1], d[:, 7] * 1000 + d[:, 8] * 100 + d[:, 9] * 10 + d[:, 10]
+    hour, minute, second = d[:, 12] * 10 + d[:, 13], d[:, 15] * 10 + d[:, 16], d[:, 18] * 10 + d[:, 19]
+    off_hour, off_minute = d[:, 28] * 10 + d[:, 29], d[:, 30] * 10 + d[:, 31]
+    offset = np.where(sign == 0x2D, -1, 1) * (off_hour * 60 + off_minute)
+    leap = ((year % 4 == 0) & (year % 100 != 0)) | (year % 400 == 0)
+    good &= (day >= 1) & (day <= _MONTH_DAYS[month] + ((month == 2) & leap))
+    good &= (hour < 24) & (minute < 60) & (second < 60) & (off_minute < 60) & (np.abs(offset) <= 18 * 60) & (year >= 1)
+    seconds = _days(year, month, day) * 86400 + hour * 3600 + minute * 60 + second - offset * 60
+    us = seconds * SECOND_US
+    return us, good & (us >= TIME_MIN_US) & (us <= TIME_MAX_US)
+
+
+def _days(year: Ints, month: Ints, day: Ints) -> Ints:
+    """Days since 1970-01-01 in the Gregorian calendar, counted in eras of 400 years that start in March."""
+    year = year - (month <= 2)
+    era = year // 400
+    of_era = year - era * 400
+    of_year = (153 * (month + np.where(month > 2, -3, 9)) + 2) // 5 + day - 1
+    result: Ints = era * 146097 + of_era * 365 + of_era // 4 - of_era // 100 + of_year - 719468
+    return result
+
+
+def all_digits(word: Words) -> Bools:
+    """Say of eight bytes in a word whether all are ASCII digits."""
+    high = np.uint64(0xF0F0F0F0F0F0F0F0)
+    result: Bools = ((word & high) | (((word + np.uint64(0x0606060606060606)) & high) >> np.uint64(4))) == np.uint64(
+        0x3333333333333333
+    )
+    return result
+
+
+def eight_digits(word: Words) -> Ints:
+    """Turn eight ASCII digits in a little-endian word into their value, by pairs, fours and eight."""
+    v = word - np.uint64(0x3030303030303030)
+    v = v * np.uint64(10) + (v >> np.uint64(8))
+    low = (v & np.uint64(0x000000FF000000FF)) * np.uint64(0x000F424000000064)
+    high = ((v >> np.uint64(16)) & np.uint64(0x000000FF000000FF)) * np.uint64(0x0000271000000001)
+    return ((low + high) >> np.uint64(32)).astype(np.int64)
