@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from forensics.evidence.open import head
-from forensics.model import Claim, Options
+from forensics.model import Claim, Hint, Options
 from forensics.parsers import parsers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from forensics.model import Evidence, Head, Hint, Parser
+    from forensics.model import Evidence, Head, Parser
 
 MINIMUM_CLAIM = 20
 """A weaker claim is a guess from a name alone, and a file nobody claims is accounted for as such."""
@@ -31,10 +31,13 @@ class Identified:
 def identify(evidence: Sequence[Evidence], options: Options = Options()) -> list[Identified]:  # noqa: B008  # frozen
     """Say for every file which parser claims it and why; hints of one file settle how others are read."""
     heads = [head(item) for item in evidence]
-    claims = [_best(seen) for seen in heads]
-    hints: list[Hint] = []
-    for (parser, _), seen in zip(claims, heads, strict=True):
+    typed = [Hint("access_log_pattern", text, "", "--pattern") for text in options.patterns]
+    hints: list[Hint] = list(typed)
+    for seen in heads:
+        parser, _ = _best(seen, typed)
         hints += parser.hints(seen) if parser else ()
+    # What a configuration says can make a log known that nothing in its lines would.
+    claims = [_best(seen, hints) for seen in heads]
     out = []
     for item, seen, (parser, claim) in zip(evidence, heads, claims, strict=True):
         settings = dict(parser.settle(seen, hints, options)) if parser else {}
@@ -42,8 +45,8 @@ def identify(evidence: Sequence[Evidence], options: Options = Options()) -> list
     return out
 
 
-def _best(seen: Head) -> tuple[Parser | None, Claim]:
-    claims = [(parser.claims(seen), name, parser) for name, parser in parsers().items()]
+def _best(seen: Head, hints: Sequence[Hint]) -> tuple[Parser | None, Claim]:
+    claims = [(parser.claims(seen, hints), name, parser) for name, parser in parsers().items()]
     claim, _, parser = max(claims, key=lambda entry: (entry[0].score, entry[1]))
     return (
         (parser, claim)

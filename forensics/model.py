@@ -219,7 +219,7 @@ class Batch:
 class Parser:
     """One log format. A module of `parsers` without a leading underscore has one, named PARSER.
 
-    `claims` looks at a head; content beats name. `settle` decides once per file what `Span.settings` carry.
+    `claims` looks at a head, with what other files and the analyst said; content beats name. `settle` decides once per file what `Span.settings` carry.
     `split` cuts the stream into spans while it is being hashed. `read` turns a span into batches. `recount` counts the
     records of a block stream with other code than `read`: the ledger holds the two against each other.
     """
@@ -227,7 +227,7 @@ class Parser:
     name: str
     title: str
     suffixes: tuple[str, ...]
-    claims: Callable[[Head], Claim]
+    claims: Callable[[Head, Sequence[Hint]], Claim]
     split: Callable[[Stream, Span], Iterator[Span]]
     read: Callable[[Span, Stream], Iterator[Batch]]
     recount: Callable[[Span], Recount]

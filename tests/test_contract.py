@@ -75,10 +75,10 @@ def test_a_parser_is_named_after_its_module_and_documented(parser: Parser) -> No
 @PARSERS
 def test_a_sample_is_claimed_by_its_parser_and_no_other(parser: Parser) -> None:
     seen = head(sample_of(parser))
-    scores = {name: other.claims(seen).score for name, other in parsers().items()}
+    scores = {name: other.claims(seen, ()).score for name, other in parsers().items()}
     assert max(scores, key=lambda name: scores[name]) == parser.name
     assert sum(score == scores[parser.name] for score in scores.values()) == 1
-    assert parser.claims(seen).why
+    assert parser.claims(seen, ()).why
 
 
 @PARSERS

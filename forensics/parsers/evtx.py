@@ -33,7 +33,7 @@ NAME: Final = "evtx"
 _BLOCK: Final = 256 * CHUNK
 
 
-def _claims(head: Head) -> Claim:
+def _claims(head: Head, _hints: Sequence[Hint]) -> Claim:
     if head.start[:8] == b"ElfFile\0":
         return Claim(100, "it starts with ElfFile")
     if head.start[FILE_HEADER : FILE_HEADER + 8] == b"ElfChnk\0":

@@ -33,33 +33,32 @@ if TYPE_CHECKING:
 
 NAME: Final = "tomcat_access"
 _DETAIL: Final = 200
+_BELIEVED: Final = 50
+"""A pattern that was told is used if it reads half of the first lines; else the log is older or newer than it."""
 
 
-def _claims(head: Head) -> Claim:
-    found = best_of(head.start, candidates(()), complete=head.complete)
+def _claims(head: Head, hints: Sequence[Hint]) -> Claim:
+    found = best_of(head.start, candidates(tuple(h.value for h in _told(head, hints))), complete=head.complete)
     if found is None:
         return NO_CLAIM
-    return Claim(
-        min(90, 50 + found.fit * 40 // 100),
-        f"{found.lines} of its first lines are requests of the pattern {found.pattern.text}",
-    )
+    why = f"{found.lines} of its first lines are requests of the pattern {found.pattern.text}"
+    return Claim(min(90, 50 + found.fit * 40 // 100), why)
+
+
+def _told(head: Head, hints: Sequence[Hint]) -> list[Hint]:
+    """Return the patterns that were typed, or that a server.xml gives to files so named."""
+    name = head.label.rpartition("/")[2]
+    return [h for h in hints if h.kind == "access_log_pattern" and name.startswith(h.applies_to)]
 
 
 def _settle(head: Head, hints: Sequence[Hint], options: Options) -> Mapping[str, str]:
     """Choose the pattern: what the analyst typed, what a server.xml says of files so named, or what fits the lines best."""
     settings = {"zone": options.zone} if options.zone else {}
-    name = head.label.rpartition("/")[2]
-    told = [h for h in hints if h.kind == "access_log_pattern" and name.startswith(h.applies_to)]
-    for patterns, basis in (
-        (options.patterns, "given by --pattern"),
-        (tuple(h.value for h in told), f"found in {told[0].source}" if told else ""),
-    ):
-        found = (
-            best_of(head.start, [compile_pattern(text) for text in patterns], complete=head.complete)
-            if patterns
-            else None
-        )
-        if found is not None:
+    told = _told(head, hints)
+    for hint in told:
+        found = best_of(head.start, [compile_pattern(hint.value)], complete=head.complete)
+        if found is not None and found.fit >= _BELIEVED:
+            basis = "given by --pattern" if hint.source == "--pattern" else f"found in {hint.source}"
             return {**settings, "pattern": found.pattern.text, "pattern_basis": basis}
     found = best_of(head.start, candidates(tuple(h.value for h in told)), complete=head.complete)
     pattern = found.pattern if found else compile_pattern("common")
