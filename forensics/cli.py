@@ -83,7 +83,7 @@ def _orderly() -> Iterator[None]:
         _stop("interrupted; nothing was written", 130)
     except BrokenPipeError:
         # The reader of our pipe has seen enough; its end is not our error.
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = None
         raise typer.Exit(0) from None
     except MemoryError:
         _stop("out of memory; run again with --workers 1, or on fewer files at a time", 71)

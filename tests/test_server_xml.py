@@ -26,9 +26,7 @@ def analysed(folder: Path, xml: str, lines: bytes = LINE * 9) -> Case:
     (folder / "seized" / "conf").mkdir(parents=True)
     (folder / "seized" / "logs").mkdir()
     (folder / "seized" / "conf" / "server.xml").write_text(xml)
-    (folder / "seized" / "logs" / "localhost_access_log.2017-01-18.txt").write_bytes(
-        COMMON + lines
-    )
+    (folder / "seized" / "logs" / "localhost_access_log.2017-01-18.txt").write_bytes(COMMON + lines)
     return forensics.analyze(folder / "seized", out=folder / "case", workers=1)
 
 

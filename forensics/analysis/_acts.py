@@ -64,7 +64,7 @@ def rdp(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
         WHERE x.relation = 'rdp' AND e.event_action IN ('logon', 'reconnect', 'disconnect', 'logoff') AND e.event_outcome <> 'failure'
           AND (e.event_provider LIKE '%LocalSessionManager') = (s.missing IS NULL OR s.missing NOT LIKE '%LSM%')
           AND coalesce(e.logon_type, 10) NOT IN (3, 7)
-        ORDER BY x.session_uid, e.time, e.evidence_id, e.log_offset""").to_arrow_table()  # noqa: S608
+        ORDER BY x.session_uid, e.time, e.evidence_id, e.log_offset""").to_arrow_table()
     told: dict[tuple[str, str], Any] = {}
     last_source: dict[str, str | None] = {}
     for event in found.to_pylist():
@@ -120,7 +120,7 @@ def _rare(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
         SELECT e.*, {_E} AS locator, x.session_uid FROM events e JOIN sources s USING (source_ip)
         LEFT JOIN session_events x ON x.evidence_id = e.evidence_id AND x.log_offset = e.log_offset
         WHERE s.rare_origin IS NOT NULL AND (e.event_action = 'rdp_connect' OR (e.event_outcome = 'failure' AND e.event_action <> 'http_request'))
-        ORDER BY e.time, e.evidence_id, e.log_offset""").to_arrow_table()  # noqa: S608
+        ORDER BY e.time, e.evidence_id, e.log_offset""").to_arrow_table()
     for event in found.to_pylist():
         what = (
             "connected to the RDP port"
@@ -138,7 +138,7 @@ def web(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
         LEFT JOIN endpoints p ON p.path = string_split(e.url_path, ';')[1]
         LEFT JOIN session_events x ON x.evidence_id = e.evidence_id AND x.log_offset = e.log_offset
         WHERE e.event_action = 'http_request' AND (s.role IN ('operator', 'local') OR s.rare_origin IS NOT NULL)
-        GROUP BY ALL ORDER BY e.time, e.evidence_id, e.log_offset""")  # noqa: S608
+        GROUP BY ALL ORDER BY e.time, e.evidence_id, e.log_offset""")
     held: dict[tuple[Any, ...], Row] = {}
     for batch in found.to_arrow_reader(10_000):
         for event in batch.to_pylist():
@@ -182,7 +182,7 @@ def server(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
     listed = ", ".join(f"'{action}'" for action in _SERVER)
     found = db.sql(f"""
         SELECT *, {LOCATOR} AS locator FROM events e
-        WHERE event_action IN ({listed}) ORDER BY time, evidence_id, log_offset""").to_arrow_table()  # noqa: S608
+        WHERE event_action IN ({listed}) ORDER BY time, evidence_id, log_offset""").to_arrow_table()
     last: dict[str, Any] = {}
     for event in found.to_pylist():
         action = event["event_action"]
@@ -216,7 +216,7 @@ def clients(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
                arg_min(e.http_request_method || ' ' || e.url_path, (e.time, e.evidence_id, e.log_offset)) AS request
         FROM events e JOIN sources s USING (source_ip) JOIN endpoints p ON p.path = string_split(e.url_path, ';')[1]
         WHERE p.kind = 'c2' AND s.role IN ('implant', 'relay', 'researcher') AND s.rare_origin IS NULL
-        GROUP BY ALL ORDER BY time, e.source_ip""").to_arrow_table()  # noqa: S608
+        GROUP BY ALL ORDER BY time, e.source_ip""").to_arrow_table()
     for row in found.to_pylist():
         yield {
             **row,
@@ -236,7 +236,7 @@ def noise(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
         WHERE e.time IS NOT NULL AND s.rare_origin IS NULL AND
               ((e.event_action = 'http_request' AND coalesce(s.role, 'unknown') IN ('scanner', 'visitor', 'unknown')) OR
                (e.event_action IN ('logon', 'rdp_authenticate') AND e.event_outcome = 'failure'))
-        GROUP BY ALL ORDER BY time, web""").to_arrow_table()  # noqa: S608
+        GROUP BY ALL ORDER BY time, web""").to_arrow_table()
     for row in found.to_pylist():
         web_side = row.pop("web")
         del row["day"]

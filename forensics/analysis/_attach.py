@@ -38,7 +38,7 @@ def build(db: duckdb.DuckDBPyConnection) -> tuple[list[Session], pa.Table]:
         FROM events e JOIN _intervals i ON e.time BETWEEN i.since AND i.until
              AND (e.source_ip = i.source OR e.source_ip IN ({loopback}))
         WHERE e.event_action = 'http_request'
-        GROUP BY ALL ORDER BY ALL"""  # noqa: S608  # the addresses are this module's own
+        GROUP BY ALL ORDER BY ALL"""
     ).to_arrow_table()
     joined = pa.concat_tables([rdp, web.cast(SESSION_EVENTS)])
     order = [("session_uid", "ascending"), ("evidence_id", "ascending"), ("log_offset", "ascending")]
@@ -60,7 +60,5 @@ def _intervals(sessions: list[Session]) -> pa.Table:
             ]
             since = min([*connected, stay.start])
             rows.append((session.uid, stay.source or "", since, stay.end or last))
-    columns = list(zip(*rows, strict=True)) if rows else [[], [], [], []]
-    return pa.table(
-        {f.name: pa.array(list(c), f.type) for f, c in zip(_INTERVALS, columns, strict=True)}, schema=_INTERVALS
-    )
+    columns = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in _INTERVALS]
+    return pa.table({f.name: pa.array(c, f.type) for f, c in zip(_INTERVALS, columns, strict=True)}, schema=_INTERVALS)

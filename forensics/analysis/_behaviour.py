@@ -52,7 +52,7 @@ def behaviour(db: duckdb.DuckDBPyConnection) -> Iterator[dict[str, Any]]:
             SELECT unnest(string_split(source_ips, ';')) AS source_ip, session_uid FROM sessions) GROUP BY ALL)
         SELECT counted.*, coalesce(stays.sessions, 0) AS sessions, stays.first_session, gaps.median_s, gaps.spread_s
         FROM counted LEFT JOIN stays USING (source_ip) LEFT JOIN _gaps AS gaps USING (source_ip)
-        ORDER BY source_ip"""  # noqa: S608  # constants of this module
+        ORDER BY source_ip"""
     )
     for batch in found.to_arrow_reader(10_000):
         yield from batch.to_pylist()

@@ -111,7 +111,7 @@ def material(db: duckdb.DuckDBPyConnection) -> Material:
 
 def _pull(db: duckdb.DuckDBPyConnection, where: str) -> list[Event]:
     # The conditions are this module's own words.
-    rows = db.sql(f"SELECT {_COLUMNS} FROM events WHERE ({where}) AND time IS NOT NULL{_ORDER}")  # noqa: S608
+    rows = db.sql(f"SELECT {_COLUMNS} FROM events WHERE ({where}) AND time IS NOT NULL{_ORDER}")
     return _events(rows)
 
 
@@ -122,7 +122,7 @@ def _near(db: duckdb.DuckDBPyConnection, where: str, moments: Sequence[datetime]
     db.register("_moments", pa.table({"moment": pa.array(sorted(set(moments)), TIME)}))
     lead = int(LOGON_LEAD.total_seconds())
     rows = db.sql(
-        f"SELECT DISTINCT {_COLUMNS} FROM events, _moments WHERE ({where}) "  # noqa: S608
+        f"SELECT DISTINCT {_COLUMNS} FROM events, _moments WHERE ({where}) "
         f"AND time BETWEEN moment - INTERVAL {lead} SECOND AND moment + INTERVAL {lead} SECOND{_ORDER}"
     )
     return _events(rows)

@@ -74,7 +74,7 @@ def _counted(db: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
             FROM requests GROUP BY path)
         SELECT * FROM counted
         QUALIFY answered > 0 OR row_number() OVER (PARTITION BY answered > 0 ORDER BY requests DESC, path) <= {_PROBES_KEPT}
-        ORDER BY first_seen, path"""  # noqa: S608  # constants of this module
+        ORDER BY first_seen, path"""
     )
     rows: list[dict[str, Any]] = found.to_arrow_table().to_pylist()
     return rows

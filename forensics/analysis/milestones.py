@@ -101,7 +101,7 @@ def _c2_deployed(db: duckdb.DuckDBPyConnection) -> Iterable[Row]:
     )
     found = _query(
         db,
-        f"SELECT *, {LOCATOR} AS locator FROM events WHERE event_action = 'http_request' AND {upload} "  # noqa: S608
+        f"SELECT *, {LOCATOR} AS locator FROM events WHERE event_action = 'http_request' AND {upload} "
         f"AND http_response_status_code < 400 AND {before} ORDER BY time DESC, evidence_id DESC, log_offset DESC LIMIT 1",
     )
     for event in found:
@@ -158,7 +158,7 @@ def _rare_origin(db: duckdb.DuckDBPyConnection) -> Iterable[Row]:
         f"""SELECT e.*, {_E} AS locator, s.rare_origin, s.rare_grade
         FROM events e JOIN sources s USING (source_ip) WHERE s.rare_origin IS NOT NULL
         QUALIFY row_number() OVER (PARTITION BY e.source_ip ORDER BY e.time, e.evidence_id, e.log_offset) = 1
-        ORDER BY s.rare_grade, e.time, e.evidence_id, e.log_offset""",  # noqa: S608
+        ORDER BY s.rare_grade, e.time, e.evidence_id, e.log_offset""",
     )
     for event in found:
         sure = {"A": "almost certain", "B": "likely"}.get(event["rare_grade"], "possible")
@@ -192,7 +192,7 @@ def _clock_changed(db: duckdb.DuckDBPyConnection) -> Iterable[Row]:
 def _moment(text: object) -> datetime | None:
     try:
         # Python reads six digits of a second; Windows writes seven.
-        return datetime.fromisoformat(str(text)[:26].rstrip("Z") + "+00:00")
+        return datetime.fromisoformat(str(text)[:26].rstrip("Z") + "Z")
     except ValueError:
         return None
 
@@ -210,7 +210,7 @@ def _last_operator_act(db: duckdb.DuckDBPyConnection) -> Iterable[Row]:
         JOIN sources s USING (source_ip)
         WHERE (s.role = 'operator' AND e.event_action IN ('http_request', 'logon', 'reconnect', 'shell_start'))
            OR (s.role = 'local' AND e.event_action = 'http_request' AND x.log_offset IS NOT NULL)
-        ORDER BY e.time DESC, e.evidence_id DESC, e.log_offset DESC LIMIT 1""",  # noqa: S608
+        ORDER BY e.time DESC, e.evidence_id DESC, e.log_offset DESC LIMIT 1""",
     )
     for event in found:
         what = (

@@ -48,8 +48,10 @@ def _mark(rows: list[dict[str, Any]], milestones: list[dict[str, Any]]) -> None:
         by_locator.setdefault(row.get("locator") or "", row)
     for stone in milestones:
         first = (stone["locators"] or "").split(";")[0]
-        row = by_locator.get(first)
-        if row is None or row["time"] != stone["time"]:
+        known = by_locator.get(first)
+        if known is not None and known["time"] == stone["time"]:
+            row = known
+        else:
             row = {
                 "time": stone["time"],
                 "act": "milestone",

@@ -18,6 +18,9 @@ def source_ip(written: str) -> str | None:
         address = ip_address(text.partition("%")[0])
     except ValueError:
         return None
+    if address.is_unspecified:
+        # `::%16777216` is what Windows writes for RDP through a tunnel; 0.0.0.0 for a client that was gone.
+        return None
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         return str(address.ipv4_mapped)
     return str(address)

@@ -1,7 +1,7 @@
-"""EVTX chunks: where records lie, which are live, which are slack, and the second count.
+r"""EVTX chunks: where records lie, which are live, which are slack, and the second count.
 
 A chunk is 64 KiB from byte 4096 on. What a *record* is, for the parser and for the second count alike: at an 8-aligned
-place behind the chunk header, the signature `**\\0\\0`, a size of 28 bytes or more, a multiple of 8 within the chunk, and
+place behind the chunk header, the signature `**\0\0`, a size of 28 bytes or more, a multiple of 8 within the chunk, and
 either the copy of that size at the record's end or another signature right behind it. Places inside a record already found
 are no records. Layout: libyal's EVTX format description.
 """

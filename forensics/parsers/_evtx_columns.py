@@ -357,8 +357,14 @@ def texts(chunks: Chunks, slot: Slot | None, values: Values, count: int) -> pa.D
 
 
 def _bytes(chunks: Chunks, start: Ints, size: Ints) -> pa.BinaryArray:
-    """Copy value bytes out of the buffer; rows ascend and do not overlap, since they lie in ascending records."""
+    """Copy value bytes out of the buffer; ValueError unless rows ascend, do not overlap and lie inside it.
+
+    Values of ascending records do; a descriptor that was made to reach into the next record does not, and Arrow would
+    believe the offsets.
+    """
     count = len(start)
+    if count and ((start[1:] < start[:-1] + size[:-1]).any() or start[-1] + size[-1] > len(chunks.bytes)):
+        raise ValueError("values overlap")
     offsets = np.empty(2 * count + 1, np.int32)
     offsets[0:-1:2] = start
     offsets[1::2] = start + size

@@ -35,6 +35,10 @@ class Cover:
         if len(rows):
             self._skips.append((self.chunks.place[rows], self.chunks.size[rows], reason, 1))
 
+    def skip_places(self, places: Ints, sizes: Ints, reason: str) -> None:
+        """Records given by their places in the buffer."""
+        self._skips.append((places, sizes, reason, 1))
+
     def reject_records(self, rows: Ints, reason: str, detail: str) -> None:
         """Records that cannot be read."""
         for row in rows.tolist():

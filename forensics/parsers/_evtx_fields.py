@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 from collections import defaultdict
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -17,6 +16,8 @@ from forensics.parsers._evtx_rows import Fields, time_is_possible
 from forensics.parsers._rdp import IDS, LOGON_TYPE_OF, MEANINGS, SKIPPED_LOGON_TYPES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from forensics.parsers._evtx_columns import Columns, Values
@@ -40,7 +41,7 @@ class Reader:
     """Reads the records of some chunks; what does not become Fields goes to the cover."""
 
     def __init__(
-        self, chunks: Chunks, cover: Cover, flags: pa.DictionaryArray, offset: int, seen: set[tuple[str, ...]]
+        self, chunks: Chunks, cover: Cover, flags: pa.DictionaryArray, offset: int, seen: set[tuple[object, ...]] | None
     ) -> None:
         self._chunks = chunks
         self._cover = cover
@@ -49,7 +50,34 @@ class Reader:
         self._seen = seen
 
     def read(self, columns: Columns, rows: Ints) -> Iterator[Fields]:
-        """Yield the wanted records among `rows`."""
+        """Yield the wanted records among `rows`, the live ones before those found in slack."""
+        live = self._chunks.live[rows]
+        for part in (rows[live], rows[~live]):
+            for fields in self._read(columns, part):
+                kept = self._first_copies(fields)
+                if kept is not None:
+                    yield kept
+
+    def _first_copies(self, fields: Fields) -> Fields | None:
+        """Leave out what was recovered and is a copy of a record already read: same computer, channel, number and time."""
+        if self._seen is None:
+            return fields
+        names = (
+            fields.computer.to_pylist(),
+            fields.channel.to_pylist(),
+            fields.record_id.tolist(),
+            fields.ticks.tolist(),
+        )
+        keys = list(zip(*names, strict=True))
+        slack = ["recovered" in (flag or "") for flag in fields.flags.to_pylist()]
+        keep = np.array([not (old and key in self._seen) for key, old in zip(keys, slack, strict=True)], bool)
+        self._seen.update(keys)
+        if keep.all():
+            return fields
+        self._cover.skip_places(fields.offset[~keep] - self._offset, fields.length[~keep], "slack_copy")
+        return fields.only(keep) if keep.any() else None
+
+    def _read(self, columns: Columns, rows: Ints) -> Iterator[Fields]:
         odd: list[Ints] = []
         for part in self._parts(columns, rows):
             if isinstance(part, Fields):

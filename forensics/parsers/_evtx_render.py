@@ -83,12 +83,18 @@ def _of(record: dict[str, Any]) -> Rendered:
         provider=_attribute(system, "Provider", "Name"),
         event_id=int(event_id["#text"] if isinstance(event_id, dict) else event_id),
         ticks=_ticks(_attribute(system, "TimeCreated", "SystemTime")),
-        record_id=int(sequence) if sequence is not None else None,
+        record_id=_number(sequence),
         computer=str(system.get("Computer") or ""),
         channel=str(system.get("Channel") or ""),
         activity=_attribute(system, "Correlation", "ActivityID"),
         named=named,
     )
+
+
+def _number(sequence: Any) -> int | None:  # noqa: ANN401  # JSON
+    """A record number that does not fit 63 bits was made up by damage; it is none."""
+    number = int(sequence) if sequence is not None else -1
+    return number if 0 <= number < 1 << 63 else None
 
 
 def _attribute(system: dict[str, Any], element: str, name: str) -> str:

@@ -9,7 +9,6 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -23,6 +22,7 @@ from forensics.schemas import EVENTS
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from forensics.parsers._rdp import Meaning
@@ -51,6 +51,25 @@ class Fields:
     activity: pa.DictionaryArray
     named: Mapping[str, pa.DictionaryArray]
     flags: pa.DictionaryArray
+
+    def only(self, keep: NDArray[np.bool_]) -> Fields:
+        """Return some of the records."""
+        mask = pa.array(keep)
+        return Fields(
+            self.provider,
+            self.event_id,
+            self.offset[keep],
+            self.length[keep],
+            self.header_id[keep],
+            self.ticks[keep],
+            self.record_id[keep],
+            self.record_id_absent[keep],
+            self.computer.filter(mask),
+            self.channel.filter(mask),
+            self.activity.filter(mask),
+            {name: column.filter(mask) for name, column in self.named.items()},
+            self.flags.filter(mask),
+        )
 
 
 def time_is_possible(ticks: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -200,11 +219,16 @@ def _unmapped(fields: Fields, meaning: Meaning, count: int) -> pa.Array:
     for name in keep:
         if name in used and fields.provider != CORE:
             continue
-        key = json.dumps("cleared_channel" if name == "Channel" else name) + ": "
-        column = _each(fields.named[name], lambda text, key=key: key + json.dumps(text, ensure_ascii=False))  # type: ignore[misc]
-        parts.append(column.cast(pa.string()))
-    channel = _each(fields.channel, lambda text: '"channel": ' + json.dumps(text, ensure_ascii=False))
-    parts.append(channel.cast(pa.string()))
-    inside = pc.binary_join_element_wise(*parts, ", ", null_handling="skip")
+        parts.append(_said("cleared_channel" if name == "Channel" else name, fields.named[name]))
+    parts.append(_said("channel", fields.channel))
+    # Null parts become nothing, so each brings its own comma, and the first of a row goes. (Arrow's own skipping of nulls
+    # drops whole rows.)
+    joined = pc.binary_join_element_wise(*parts, "", null_handling="replace", null_replacement="")
+    inside = pc.utf8_slice_codeunits(joined, 2)
     braces = [pa.repeat(pa.scalar(mark), count) for mark in ("{", "}")]
     return pc.binary_join_element_wise(braces[0], inside, braces[1], "")
+
+
+def _said(name: str, column: pa.DictionaryArray) -> pa.StringArray:
+    key = f", {json.dumps(name)}: "
+    return _each(column, lambda text: key + json.dumps(text, ensure_ascii=False)).cast(pa.string())

@@ -151,7 +151,8 @@ def _drop_escaped(a: NDArray[np.uint8], places: Ints) -> Ints:
     found, behind = found[inside], behind[inside]
     hit = found[places[found] == behind]
     drop[hit[a[places[hit]] == _QUOTE]] = True
-    return places[~drop]
+    kept: Ints = places[~drop]
+    return kept
 
 
 def _broken(block: Block, a: NDArray[np.uint8], starts: Ints) -> Ints:
@@ -344,11 +345,9 @@ _HOST_BYTES[list(b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXY
 def _known_hosts(keep: Ints, host: pa.DictionaryArray) -> tuple[Ints, pa.DictionaryArray]:
     """Leave out lines whose host has a byte no address or name has; only the distinct texts are looked at."""
     names = host.dictionary
-    offsets = (
-        np.frombuffer(names.buffers()[1], np.int32)[names.offset : names.offset + len(names) + 1] if len(names) else []
-    )
     if not len(names):
         return keep, host
+    offsets = np.frombuffer(names.buffers()[1], np.int32)[names.offset : names.offset + len(names) + 1]
     data = np.frombuffer(names.buffers()[2], np.uint8)[offsets[0] : offsets[-1]]
     odd = np.flatnonzero(~_HOST_BYTES[data])
     if not len(odd):

@@ -33,10 +33,10 @@ KNOWN: Final = (
     f'{_COMMON} %D "%{{Referer}}i" "%{{User-Agent}}i"',
     f'{_COMMON} "%{{User-Agent}}i"',
     f'{_COMMON} "%{{X-Forwarded-For}}i"',
-    "%{X-Forwarded-For}i " + _COMMON,
-    "%{X-Forwarded-For}i " + _COMBINED,
     _VHOST + _COMMON,
     _VHOST + _COMBINED,
+    "%{X-Forwarded-For}i " + _COMMON,
+    "%{X-Forwarded-For}i " + _COMBINED,
     # Jira and Confluence ship with this one.
     "%t %{X-AUSERNAME}o %I %h %r %s %Dms %b %{Referer}i %{User-Agent}i",
     '%v %h %S %u %t "%r" %s %b "%{Referer}i" "%{User-Agent}i" %D',

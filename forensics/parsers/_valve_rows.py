@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 
 from forensics.instants import zone as zone_named
+from forensics.limits import MAX_LINE
 from forensics.parsers._address import source_ip
 from forensics.parsers._valve_split import split
 from forensics.parsers._valve_time import clf, clock
@@ -40,6 +41,8 @@ class NotALine(Exception):  # noqa: N818  # it is an outcome, told as one
 
 def row_of(line: bytes, pattern: Pattern, zone: str = "") -> Row:
     """Return the columns of one line (no line end); NotALine if it does not fit or has no possible time."""
+    if len(line) > MAX_LINE:
+        raise NotALine("line_too_long", f"{len(line)} bytes")
     found = split(line, pattern)
     if found is None:
         raise NotALine("not_access_log", "")

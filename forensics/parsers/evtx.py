@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from forensics.model import Head, Hint, Options, Span
+    from forensics.parsers._evtx_chunks import Chunks
     from forensics.stream import Stream
 
 NAME: Final = "evtx"
@@ -66,7 +67,8 @@ def _read(span: Span, stream: Stream) -> Iterator[Batch]:
         got = stream.readinto(header)
         if got:
             yield _header(span, got)
-    seen: set[tuple[str, ...]] = set()
+    # What was read before, so that a copy in slack is told as one; a copy that lies before its live record is kept.
+    seen: set[tuple[object, ...]] | None = set() if span.setting("recover") else None
     while True:
         offset = stream.position
         buffer = bytearray(_BLOCK + TAIL)
@@ -86,7 +88,7 @@ def _header(span: Span, size: int) -> Batch:
 
 
 def _block(
-    span: Span, columns: Columns, buffer: bytearray, used: int, offset: int, seen: set[tuple[str, ...]]
+    span: Span, columns: Columns, buffer: bytearray, used: int, offset: int, seen: set[tuple[object, ...]] | None
 ) -> Batch:
     chunks = scan(buffer, used)
     cover = Cover(chunks, used, offset, span.evidence.id)
@@ -104,7 +106,7 @@ def _block(
     return Batch(pa.Table.from_batches(made, EVENTS) if made else empty(EVENTS), rejects, skips)
 
 
-def _flags(chunks: _evtx_fields.Chunks, offset: int, told: int, trusted: np.ndarray) -> pa.DictionaryArray:
+def _flags(chunks: Chunks, offset: int, told: int, trusted: np.ndarray) -> pa.DictionaryArray:
     """Return the flags of each record: its chunk's checksum, the header's count, slack."""
     number = (chunks.starts + offset - FILE_HEADER) // CHUNK
     words = {

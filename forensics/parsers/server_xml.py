@@ -79,7 +79,11 @@ class _Valves:
 
 def _claims(head: Head, _hints: Sequence[Hint]) -> Claim:
     start = head.start.lstrip(b"\xef\xbb\xbf \t\r\n")
-    if start[:1] == b"<" and b"<Server" in start and (b"<Service" in start or b"<Connector" in start or b"<Engine" in start):
+    if (
+        start[:1] == b"<"
+        and b"<Server" in start
+        and (b"<Service" in start or b"<Connector" in start or b"<Engine" in start)
+    ):
         return Claim(95, "it is XML with a Tomcat Server element")
     return NO_CLAIM
 

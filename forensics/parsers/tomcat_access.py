@@ -13,7 +13,6 @@ import numpy as np
 import pyarrow as pa
 
 from forensics.evidence.spans import line_spans
-from forensics.limits import MAX_LINE
 from forensics.model import NO_CLAIM, Batch, Claim, Parser
 from forensics.parsers import _valve_fast
 from forensics.parsers._lines import PAD, Block, LongLine, blocks
@@ -122,8 +121,6 @@ def _strictly(
             blanks.append((offset, end - offset - torn))
             continue
         try:
-            if len(line) > MAX_LINE:
-                raise NotALine("line_too_long", f"{len(line)} bytes")
             row = row_of(text, pattern, zone)
         except NotALine as why:
             reason = "torn_line" if torn and why.reason == "not_access_log" else why.reason
