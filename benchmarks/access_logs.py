@@ -32,7 +32,7 @@ def main() -> None:
             "--format",
             "combined",
         ]
-        subprocess.run([*generator, log], check=True)
+        subprocess.run(generator, check=True)
     commands = {
         "c2trail: hash, parse, ledger, Parquet": [sys.executable, str(HERE / "parse_to_parquet.py"), str(log)],
         "awk, count per address": ["awk", "{c[$1]++} END {print length(c)}", str(log)],

@@ -348,3 +348,14 @@ def test_a_real_log_has_its_events_and_no_unexplained_reject(evidence_dir: Path,
     # Jira's and Confluence's pattern has no quotes around referrer and agent: each of its lines can be cut in many ways.
     unquoted = "jira" in name or "confluence" in name
     assert unquoted or "malformed" in name or not any("ambiguous" in (row["flags"] or "") for row in events)
+
+
+@given(st.one_of(lines(0), lines(2)), st.sampled_from([NAMED["common"], NAMED["combined"]]))
+def test_the_short_way_cuts_a_line_as_the_long_way_does(line: bytes, text: str) -> None:
+    from forensics.parsers import _valve_split
+
+    pattern = compile_pattern(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_valve_split, "_plain", lambda _pattern: None)
+        long_way = split(line, pattern)
+    assert split(line, pattern) == long_way

@@ -60,8 +60,8 @@ def source_ips(written: pa.DictionaryArray) -> pa.DictionaryArray:
     odd = np.flatnonzero(~pc.match_substring_regex(names, _PLAIN_IPV4).to_numpy(zero_copy_only=False))
     if not len(odd):
         return written
-    values = names.to_pylist()
-    for index in odd.tolist():
-        values[index] = source_ip(values[index])
-    parsed = pa.array(values, pa.string()).dictionary_encode()
+    mask = np.zeros(len(names), bool)
+    mask[odd] = True
+    found = pa.array([source_ip(text) for text in names.take(pa.array(odd)).to_pylist()], pa.string())
+    parsed = pc.replace_with_mask(names, mask, found).dictionary_encode()
     return pa.DictionaryArray.from_arrays(parsed.indices.take(written.indices), parsed.dictionary)

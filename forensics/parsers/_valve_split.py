@@ -9,6 +9,8 @@ with every quote as it stands.
 
 from __future__ import annotations
 
+import re
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from forensics.parsers._valve import Field, Kind, Pattern
@@ -27,11 +29,52 @@ Cut = list[tuple[int, int]]
 
 def split(line: bytes, pattern: Pattern) -> tuple[Cut, bool] | None:
     """Return where each field lies and whether another cut was possible; None if the line does not fit the pattern."""
+    plain = _plain(pattern)
+    if plain is not None and (found := plain.fullmatch(line)) is not None:
+        return [found.span(number) for number in range(1, len(found.regs))], False
     if b"\\" in line:
         escaped = _cut(line, pattern, escapes=True)
         if escaped is not None and not escaped[1]:
             return escaped
     return _cut(line, pattern, escapes=False)
+
+
+@cache
+def _plain(pattern: Pattern) -> re.Pattern[bytes] | None:
+    """Return an expression for lines that can only be cut one way, None for patterns that have no such lines.
+
+    Every field that holds anything must stand between quotes and hold none here, the user name no blank either. The
+    quotes of such a line are the pattern's own, in order, so no other cut exists. Negated classes only: it cannot backtrack
+    over more than one field.
+    """
+    out = []
+    tokens = pattern.tokens
+    for index, token in enumerate(tokens):
+        if isinstance(token, bytes):
+            out.append(re.escape(token))
+            continue
+        before, after = tokens[index - 1] if index else b"", tokens[index + 1] if index + 1 < len(tokens) else b""
+        if not isinstance(before, bytes) or not isinstance(after, bytes):
+            return None
+        quoted = before.endswith(b'"') and after.startswith(b'"')
+        spaced = (before.endswith(b" ") or not index) and (after.startswith(b" ") or index + 1 == len(tokens))
+        if token.kind is Kind.FREE and (quoted or (token.letter == "u" and spaced)):
+            out.append(rb'([^"\\]*)' if quoted else rb'([^ "\\]*)')
+        elif token.kind is Kind.TIME and spaced:
+            out.append(rb"(\[[0-9]{2}/[^ ]{3}/[0-9]{4}:[0-9]{2}:[0-9]{2}:[0-9]{2} [+-][0-9]{4}\])")
+        elif token.kind is Kind.TOKEN and spaced and token.shape in _SHAPES:
+            out.append(_SHAPES[token.shape])
+        else:
+            return None
+    return re.compile(b"".join(out), re.DOTALL)
+
+
+_SHAPES: Final = {
+    "host": rb"([0-9a-zA-Z.:%_\-\[\]]+)",
+    "dash": rb"(-)",
+    "status": rb"([0-9]{3}|-)",
+    "count": rb"([0-9]{1,18}|-)",
+}
 
 
 def unsplit(line: bytes, pattern: Pattern, cut: Cut) -> bytes:
