@@ -191,14 +191,14 @@ def test_ipv6_ranges_are_found_as_a_naive_search_finds_them(starts: list[int], d
 
 @given(st.dates(date(2010, 1, 1), date(2030, 1, 1)))
 def test_the_snapshot_that_speaks_is_the_latest_not_after_the_day(day: date) -> None:
-    from forensics.enrichment._placing import opinions
-    from forensics.enrichment._witness import Countries
+    from forensics.enrichment._placing import columns, opinions
+    from forensics.enrichment._witness import Countries, Pairs
 
     dates = tuple(date(2014, 1, 1) + timedelta(days=200 * i) for i in range(10))
     series = Countries("x", dates, np.arange(1, 11, dtype=np.int64)[None, :], ("", *"ABCDEFGHIJ"))
-    (opinion,) = opinions([series], 0, day)
+    table, _ = columns(opinions([series], Pairs.on(["192.0.2.1"], day)))
     before = [d for d in dates if d <= day]
-    assert opinion.when == (before[-1] if before else dates[0])
+    assert table["country_as_of"].tolist() == [before[-1] if before else dates[0]]
 
 
 def test_a_damaged_database_is_an_error_that_names_it_or_an_answer(evidence_dir: Path) -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from forensics.enrichment._database import listing, sha256
-from forensics.enrichment._kinds import embedded, kind_of
-from forensics.enrichment._placing import columns, opinions
-from forensics.enrichment._witness import Addresses
+from forensics.enrichment._kinds import embedded, kind_of, kinds_of
+from forensics.enrichment._placing import columns, opinions, silence
+from forensics.enrichment._witness import Addresses, Pairs
 from forensics.errors import DatabaseError, UsageError
 from forensics.packaged import geo_dir
 from forensics.registry import listing as modules
@@ -22,10 +25,15 @@ if TYPE_CHECKING:
     from datetime import date
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from forensics.enrichment._witness import Kind, Witness
 
-_JOINED = frozenset({"anonymity", "flags"})
-"""Columns in which every witness's words are kept, joined by `; `; in the others the first that speaks is kept."""
+BLOCK: Final = 1 << 16
+"""Pairs that are placed at once: temporaries of about 100 MB with every embedded witness."""
+_SYSTEM: Final = ("as_number", "as_organization_name", "as_as_of")
+_LABELS: Final = (*_SYSTEM, "network", "anonymity", "rare_origin", "rare_grade", "rare_basis", "flags")
+_ASKED: Final = pa.schema([("source_ip", pa.string()), ("day", pa.date32())])
 
 
 @cache
@@ -80,23 +88,38 @@ class Witnesses:
         ]
 
     def enrich(self, pairs: pa.Table, *, as_of: date | None = None) -> pa.Table:
-        """Return ADDRESSES for distinct (source_ip, day) pairs, in order; `as_of` places all of them as of one day."""
-        days: dict[date, list[str]] = {}
-        for ip, day in zip(pairs.column("source_ip").to_pylist(), pairs.column("day").to_pylist(), strict=True):
-            days.setdefault(day, []).append(ip)
-        texts = sorted({ip for listed in days.values() for ip in listed})
-        everyone = Addresses(texts)
-        series = [one for witness in self.all for one in witness.countries(everyone)]
-        number = {text: row for row, text in enumerate(texts)}
-        rows: list[dict[str, Any]] = []
-        for day, listed in sorted(days.items()):
-            asked = as_of or day
-            labels = self._labels(Addresses(listed), asked)
-            for place, ip in enumerate(listed):
-                row: dict[str, Any] = {"source_ip": ip, "day": day, **labels[place]}
-                rows.append(_placed(row, series, number[ip], asked))
-        rows.sort(key=lambda row: (row["source_ip"], row["day"]))
-        return pa.table({f.name: pa.array([row.get(f.name) for row in rows], f.type) for f in ADDRESSES}, ADDRESSES)
+        """Return ADDRESSES, one row a distinct (source_ip, day) pair, in order; `as_of` places all as of one day.
+
+        Every address is looked up once, in blocks of a bounded number of rows.
+        """
+        asked = pairs.select(["source_ip", "day"]).cast(_ASKED).group_by(["source_ip", "day"]).aggregate([])
+        asked = asked.filter(pc.and_(asked["source_ip"].is_valid(), asked["day"].is_valid()))
+        asked = asked.sort_by([("source_ip", "ascending"), ("day", "ascending")])
+        parts = [self._enrich(asked.slice(at, BLOCK), as_of) for at in range(0, asked.num_rows, BLOCK)]
+        return pa.concat_tables([ADDRESSES.empty_table(), *parts]).combine_chunks()
+
+    def _enrich(self, asked: pa.Table, as_of: date | None) -> pa.Table:
+        ips = pc.dictionary_encode(asked["source_ip"].combine_chunks())
+        days = asked["day"].to_numpy().astype("datetime64[D]")
+        when = days if as_of is None else np.full(len(days), as_of, "datetime64[D]")
+        pairs = Pairs(Addresses(ips.dictionary.to_pylist()), ips.indices.to_numpy().astype(np.int64), when)
+        kinds = kinds_of(pairs.addresses)[pairs.rows]
+        public = kinds == "public"
+        labels = self._labels(pairs)
+        table, flags = columns(opinions([s for witness in self.all for s in witness.countries(pairs.addresses)], pairs))
+        friend = np.array([word == "false_friend" for word in labels["flags"]], bool)
+        silence(table, ~public)
+        # A declared location is what the databases repeat; it stands in `country_says`, and is no place.
+        table["country_iso_code"][friend & (table["country_iso_code"] == "KP")] = None
+        flags = {name: flag & public for name, flag in flags.items()}
+        flags |= {"false_friend": friend, "tunnel_end": (kinds == "loopback") | _is_unspecified(pairs)}
+        table |= {**labels, "address_kind": kinds, "flags": _flags(pairs, flags)}
+        made = {f.name: pa.array(table[f.name], f.type, from_pandas=True) for f in ADDRESSES if f.name in table}
+        return (
+            pa.table(made | {"source_ip": asked["source_ip"], "day": asked["day"]})
+            .select(ADDRESSES.names)
+            .cast(ADDRESSES)
+        )
 
     def lookup(self, ip: str, day: date | None = None) -> Iterator[dict[str, Any]]:
         """Yield what every witness says of an address on a day; without a day, all that each of them ever said."""
@@ -117,7 +140,7 @@ class Witnesses:
             when = day or max(witness.about.dates, default=None)
             if when is None:
                 continue
-            for name, values in witness.labels(addresses, when).items():
+            for name, values in witness.labels(Pairs.on([ip], when)).items():
                 if values[0] is not None and name != "as_as_of":
                     dated = witness.about.dates[-1]
                     yield {
@@ -125,50 +148,59 @@ class Witnesses:
                         "date": dated, "distance_days": (when - dated).days if day else None,
                     }  # fmt: skip
 
-    def _labels(self, addresses: Addresses, day: date) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = [{} for _ in addresses.texts]
+    def _labels(self, pairs: Pairs) -> dict[str, list[Any]]:
+        """Return the columns that witnesses fill: all reasons joined, of the others the first witness that knows."""
+        count = len(pairs.rows)
+        out: dict[str, list[Any]] = {name: [None] * count for name in _LABELS}
         for witness in self.all:
-            for name, values in witness.labels(addresses, day).items():
-                for row, value in zip(rows, values, strict=True):
+            told = witness.labels(pairs)
+            number = told.get("as_number")
+            free = [value is None for value in out["as_number"]] if number is not None else []
+            for name, values in told.items():
+                column = out[name]
+                for place, value in enumerate(values):
                     if value is None:
                         continue
-                    if name in _JOINED and name in row:
-                        row[name] = f"{row[name]}; {value}"
-                    else:
-                        row.setdefault(name, value)
-        return rows
+                    if name in _SYSTEM:
+                        # Number, name and date are one statement: never the number of one witness, the name of another.
+                        column[place] = value if free[place] else column[place]
+                    elif column[place] is None:
+                        column[place] = value
+                    elif name == "anonymity":
+                        column[place] = f"{column[place]}; {value}"
+        return out
 
 
-def _placed(row: dict[str, Any], series: list[Any], number: int, day: date) -> dict[str, Any]:
-    kind = kind_of(row["source_ip"])
-    row["address_kind"] = kind
-    flags = [row.pop("flags")] if row.get("flags") else []
-    if kind == "public":
-        placed = columns(opinions(series, number, day), day)
-        if "false_friend" in flags and placed.get("country_iso_code") == "KP":
-            # A declared location is what the databases repeat; it stands in `country_says`, and is no place.
-            placed["country_iso_code"] = None
-        flags += placed.pop("flags", [])
-        row |= placed
-    else:
-        row |= {"country_basis": "none", "country_disputed": False}
-    if kind == "loopback":
-        flags.append("tunnel_end")
-    carried = _carried(row["source_ip"])
-    if carried:
-        flags.append(carried)
-    row["flags"] = ";".join(sorted(flags)) or None
-    return row
+def _is_unspecified(pairs: Pairs) -> NDArray[np.bool_]:
+    """Say which addresses are `::`, which is how a tunnel that logs `::%16777216` arrives here."""
+    return np.array([text == "::" for text in pairs.addresses.texts], bool)[pairs.rows]
+
+
+def _flags(pairs: Pairs, flags: dict[str, NDArray[np.bool_]]) -> list[str | None]:
+    """Return the flags of each pair in order of their names, joined by `;`."""
+    names = sorted(flags)
+    bits = sum((flags[name].astype(np.int64) << place for place, name in enumerate(names)), np.zeros(1, np.int64))
+    spelt = {
+        int(b): ";".join(name for place, name in enumerate(names) if int(b) >> place & 1) or None
+        for b in np.unique(bits)
+    }
+    out = [spelt[b] for b in bits.tolist()]
+    carried = {row: word for row in pairs.addresses.rows_v6.tolist() if (word := _carried(pairs.addresses.texts[row]))}
+    for place in np.flatnonzero(np.isin(pairs.rows, np.array(list(carried), np.int64))).tolist():
+        word = carried[int(pairs.rows[place])]
+        flagged = out[place]
+        out[place] = ";".join(sorted([word, *flagged.split(";")])) if flagged else word
+    return out
 
 
 def _carried(ip: str) -> str | None:
-    from ipaddress import ip_address  # noqa: PLC0415
-
     found = embedded(ip_address(ip))
     return f"{found[0]}_of_{found[1]}" if found else None
 
 
 def _country_facts(ip: str, one: Any, day: date | None) -> Iterator[dict[str, Any]]:  # noqa: ANN401  # Countries
+    if not one.codes.any():
+        return
     last = None
     for column, when in enumerate(one.dates):
         code = one.names[one.codes[0, column]]

@@ -31,7 +31,10 @@ class About:
 
 @dataclass(slots=True)
 class Addresses:
-    """Distinct addresses as numbers: `v4` of the rows `rows_v4`, `high` and `low` halves of the rows `rows_v6`."""
+    """Distinct addresses as numbers: `v4` of the rows `rows_v4`, `high` and `low` halves of the rows `rows_v6`.
+
+    A text that is no address is in neither: nobody knows anything of it.
+    """
 
     texts: list[str]
     rows_v4: NDArray[np.int64] = field(init=False)
@@ -44,7 +47,10 @@ class Addresses:
         four: list[tuple[int, int]] = []
         six: list[tuple[int, int, int]] = []
         for row, text in enumerate(self.texts):
-            address = ip_address(text)
+            try:
+                address = ip_address(text)
+            except ValueError:
+                continue
             if isinstance(address, IPv6Address):
                 six.append((row, int(address) >> 64, int(address) & ((1 << 64) - 1)))
             else:
@@ -54,6 +60,24 @@ class Addresses:
         self.rows_v6 = np.array([row for row, _, _ in six], np.int64)
         self.high = np.array([value for _, value, _ in six], np.uint64)
         self.low = np.array([value for _, _, value in six], np.uint64)
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """What is asked: the address of row `rows[i]` on day `days[i]`."""
+
+    addresses: Addresses
+    rows: NDArray[np.int64]
+    days: NDArray[np.datetime64]
+
+    @classmethod
+    def on(cls, texts: list[str], day: date) -> Pairs:
+        """Return each of the addresses on one day."""
+        return cls(Addresses(texts), np.arange(len(texts)), np.full(len(texts), day, "datetime64[D]"))
+
+    def spread(self, values: Sequence[Any]) -> list[Any]:
+        """Return one value a pair from one value an address."""
+        return [values[row] for row in self.rows.tolist()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +105,8 @@ class Witness(Protocol):
         """Return what it says of the country of each address, over all its dates."""
         ...
 
-    def labels(self, addresses: Addresses, day: date) -> Mapping[str, Sequence[Any]]:
-        """Return columns of ADDRESSES for the addresses, as seen on a day; a column it does not name stays as it is."""
+    def labels(self, pairs: Pairs) -> Mapping[str, Sequence[Any]]:
+        """Return columns of ADDRESSES, one value a pair, None where it knows nothing."""
         ...
 
 

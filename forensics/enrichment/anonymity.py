@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from forensics.enrichment._database import rows, sha256
-from forensics.enrichment._witness import About, Addresses, Countries, Kind, Witness, range_rows, range_rows_v6
+from forensics.enrichment._placing import snapshot_for
+from forensics.enrichment._witness import About, Addresses, Countries, Kind, Pairs, Witness, range_rows, range_rows_v6
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _WORDS: Final = {"hosting": "hosting", "cdn": "cdn", "vpn": "vpn", "tor": "tor_exit", "bot": "crawler"}
+_RELAYS: Final = frozenset({"Apple Private Relay"})
+"""Services that the list files under VPN but that relay a user inside his own country or region."""
 _HISTORY_WORDS: Final = {"anonymous_proxy": "proxy", "satellite_provider": "satellite"}
 
 
@@ -39,9 +42,9 @@ class Ranges:
         del addresses
         return []
 
-    def labels(self, addresses: Addresses, day: date) -> Mapping[str, Sequence[Any]]:
+    def labels(self, pairs: Pairs) -> Mapping[str, Sequence[Any]]:
         """Return the reason for each address that a range covers."""
-        del day
+        addresses = pairs.addresses
         out: list[str | None] = [None] * len(addresses.texts)
         start, end, reasons = self._four
         place = range_rows(start, addresses.v4)
@@ -53,7 +56,7 @@ class Ranges:
         for row, number in zip(addresses.rows_v6.tolist(), place.tolist(), strict=True):
             if number >= 0 and int(ip_address(addresses.texts[row])) <= ends[number]:
                 out[row] = reasons_six[number]
-        return {"anonymity": out}
+        return {"anonymity": pairs.spread(out)}
 
 
 @dataclass(slots=True)
@@ -68,20 +71,36 @@ class Flagged:
         del addresses
         return []
 
-    def labels(self, addresses: Addresses, day: date) -> Mapping[str, Sequence[Any]]:
+    def labels(self, pairs: Pairs) -> Mapping[str, Sequence[Any]]:
         """Return `proxy` or `satellite` with the builds that said so; a flag of years away is told as what it was."""
-        out: list[str | None] = [None] * len(addresses.texts)
-        if not len(addresses.v4):
+        out: list[str | None] = [None] * len(pairs.rows)
+        flagged = self._flagged(pairs.addresses)
+        if not flagged:
             return {"anonymity": out}
+        builds = np.array(self.about.dates, "datetime64[D]")
+        covered = ((pairs.days >= builds[0]) & (pairs.days <= builds[-1])).tolist()
+        spoke = builds[snapshot_for(builds, pairs.days)[0]].tolist()
+        hit = np.isin(pairs.rows, np.array(list(flagged)))
+        for place in np.flatnonzero(hit).tolist():
+            said = []
+            for number in flagged[int(pairs.rows[place])]:
+                _, _, word, since, until = self._networks[number]
+                was = "" if covered[place] and since <= spoke[place] <= until else ", not on the day"
+                said.append(f"{word}: GeoLite2 {since} to {until}{was}")
+            out[place] = "; ".join(said)
+        return {"anonymity": out}
+
+    def _flagged(self, addresses: Addresses) -> dict[int, list[int]]:
+        """Return the numbers of the networks around each address that has any."""
         order = np.argsort(addresses.v4, kind="stable")
         values = addresses.v4[order]
-        for first, last, word, since, until in self._networks:
-            a, b = np.searchsorted(values, [first, last + 1])
-            was = "" if since <= day <= until else ", not on the day"
-            for row in addresses.rows_v4[order[a:b]].tolist():
-                reason = f"{word}: GeoLite2 {since} to {until}{was}"
-                out[row] = reason if out[row] is None else f"{out[row]}; {reason}"
-        return {"anonymity": out}
+        first = np.searchsorted(values, np.array([n[0] for n in self._networks], np.uint32), "left")
+        last = np.searchsorted(values, np.array([n[1] for n in self._networks], np.uint32), "right")
+        found: dict[int, list[int]] = {}
+        for number in np.flatnonzero(last > first).tolist():
+            for row in addresses.rows_v4[order[first[number] : last[number]]].tolist():
+                found.setdefault(row, []).append(number)
+        return found
 
 
 def _open(folder: Path, files: Sequence[Mapping[str, str]], _added: Sequence[Path]) -> Sequence[Witness]:
@@ -94,7 +113,8 @@ def _ranges(folder: Path, entry: Mapping[str, str]) -> Witness:
     six: list[tuple[int, int, str]] = []
     for row in rows(path):
         start, end = ip_address(row["start"]), ip_address(row["end"])
-        reason = f"{_WORDS.get(row['kind'], row['kind'])}: {row['provider']}, list of {entry['date']}"
+        word = "relay_service" if row["provider"] in _RELAYS else _WORDS.get(row["kind"], row["kind"])
+        reason = f"{word}: {row['provider']}, list of {entry['date']}"
         (four if isinstance(start, IPv4Address) else six).append((int(start), int(end), reason))
     four.sort()
     six.sort()

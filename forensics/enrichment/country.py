@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from forensics.enrichment._database import arrays, sha256
-from forensics.enrichment._witness import About, Addresses, Countries, Kind, Witness, range_rows, range_rows_v6
+from forensics.enrichment._witness import About, Addresses, Countries, Kind, Pairs, Witness, range_rows, range_rows_v6
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 SERIES: Final = {
     "geolite2": "GeoLite2",
+    "geolite2-reg": "GeoLite2 registered country",
     "geo-whois-asn": "geo-whois-asn",
     "dbip-lite": "DB-IP Lite",
     "iptoasn": "IPtoASN",
@@ -52,9 +53,9 @@ class History:
             out.append(Countries(SERIES.get(series, series), dates, codes, names))
         return out
 
-    def labels(self, addresses: Addresses, day: date) -> Mapping[str, Sequence[Any]]:
+    def labels(self, pairs: Pairs) -> Mapping[str, Sequence[Any]]:
         """A country database labels nothing else."""
-        del addresses, day
+        del pairs
         return {}
 
 
@@ -75,9 +76,9 @@ class SixTable:
         codes[addresses.rows_v6, 0] = found
         return [Countries("geo-whois-asn (IPv6)", self.about.dates, codes, tuple(str(code) for code in table["codes"]))]
 
-    def labels(self, addresses: Addresses, day: date) -> Mapping[str, Sequence[Any]]:
+    def labels(self, pairs: Pairs) -> Mapping[str, Sequence[Any]]:
         """A country database labels nothing else."""
-        del addresses, day
+        del pairs
         return {}
 
 

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from forensics.enrichment._database import Mmdb, sha256
-from forensics.enrichment._witness import About, Addresses, Countries, Kind, Witness
+from forensics.enrichment._witness import About, Addresses, Countries, Kind, Pairs, Witness
 from forensics.errors import DatabaseError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import date
     from pathlib import Path
 
 _TRAITS: Final = {
@@ -50,9 +49,9 @@ class Added:
                 codes[row, 0] = names.index(code)
         return [Countries(self.about.name, self.about.dates, codes, tuple(names))] if len(names) > 1 else []
 
-    def labels(self, addresses: Addresses, day: date) -> Mapping[str, Sequence[Any]]:
+    def labels(self, pairs: Pairs) -> Mapping[str, Sequence[Any]]:
         """Return autonomous system and anonymity, where the database has them."""
-        del day
+        addresses = pairs.addresses
         columns: dict[str, list[Any]] = {
             name: [None] * len(addresses.texts)
             for name in ("as_number", "as_organization_name", "as_as_of", "anonymity")
@@ -66,7 +65,7 @@ class Added:
                 columns["as_as_of"][row] = self.about.dates[0]
             reasons = [f"{word}: {self.about.name} {self.about.dates[0]}" for word in _reasons(record)]
             columns["anonymity"][row] = "; ".join(reasons) or None
-        return columns
+        return {name: pairs.spread(values) for name, values in columns.items()}
 
 
 def _country(record: Mapping[str, Any]) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from ipaddress import IPv4Address, summarize_address_range
+from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from forensics.enrichment._database import arrays, rows, sha256
-from forensics.enrichment._witness import About, Addresses, Countries, Kind, Witness, range_rows, range_rows_v6
+from forensics.enrichment._witness import About, Addresses, Countries, Kind, Pairs, Witness, range_rows, range_rows_v6
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,9 +33,9 @@ class Networks:
         del addresses
         return []
 
-    def labels(self, addresses: Addresses, day: date) -> Mapping[str, Sequence[Any]]:
+    def labels(self, pairs: Pairs) -> Mapping[str, Sequence[Any]]:
         """Return number, name and range of the announcing system; of the table's date, whatever the day."""
-        del day
+        addresses = pairs.addresses
         numbers = np.zeros(len(addresses.texts), np.int64)
         four = range_rows(self._four["start"], addresses.v4)
         numbers[addresses.rows_v4] = np.where(four < 0, 0, self._four["asn"][np.maximum(four, 0)])
@@ -43,17 +43,19 @@ class Networks:
         numbers[addresses.rows_v6] = np.where(six < 0, 0, self._six["asn"][np.maximum(six, 0)])
         names = self._names(numbers)
         networks: list[str | None] = [None] * len(numbers)
+        spelt = {place: self._range(place) for place in np.unique(four).tolist() if place >= 0}
         for row, place in zip(addresses.rows_v4.tolist(), four.tolist(), strict=True):
             if place >= 0 and numbers[row]:
-                networks[row] = self._range(place)
+                networks[row] = spelt[place]
         known = [number or None for number in numbers.tolist()]
-        return {
+        found: dict[str, list[Any]] = {
             "as_number": known,
             "as_organization_name": names,
             "as_as_of": [self.about.dates[0] if number else None for number in known],
             "network": networks,
             "anonymity": [self._sells(number) for number in numbers.tolist()],
         }
+        return {name: pairs.spread(values) for name, values in found.items()}
 
     def _names(self, numbers: NDArray[np.int64]) -> list[str | None]:
         listed = self._four["org_asn"]
@@ -69,8 +71,10 @@ class Networks:
         start = int(self._four["start"][place])
         following = self._four["start"]
         end = int(following[place + 1]) - 1 if place + 1 < len(following) else (1 << 32) - 1
-        blocks = list(summarize_address_range(IPv4Address(start), IPv4Address(end)))
-        return str(blocks[0]) if len(blocks) == 1 else f"{IPv4Address(start)}-{IPv4Address(end)}"
+        size = end - start + 1
+        if size & (size - 1) or start % size:
+            return f"{IPv4Address(start)}-{IPv4Address(end)}"
+        return f"{IPv4Address(start)}/{33 - size.bit_length()}"
 
     def _sells(self, number: int) -> str | None:
         name = self._hosting.get(number)

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from forensics.enrichment._database import rows, sha256
-from forensics.enrichment._witness import About, Addresses, Countries, Kind, Witness
+from forensics.enrichment._witness import About, Addresses, Countries, Kind, Pairs, Witness
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,27 +48,40 @@ class Origins:
         del addresses
         return []
 
-    def labels(self, addresses: Addresses, day: date) -> Mapping[str, Sequence[Any]]:
+    def labels(self, pairs: Pairs) -> Mapping[str, Sequence[Any]]:
         """Return label, grade and basis of rare origins valid on the day, and the flag of false friends."""
-        count = len(addresses.texts)
         columns: dict[str, list[Any]] = {
-            n: [None] * count for n in ("rare_origin", "rare_grade", "rare_basis", "flags")
+            name: [None] * len(pairs.rows) for name in ("rare_origin", "rare_grade", "rare_basis", "flags")
         }
-        rows_of = {4: addresses.rows_v4.tolist(), 6: addresses.rows_v6.tolist()}
         for origin in self._origins:
-            if not origin.since <= day <= origin.until:
+            inside = _inside(origin.network, pairs.addresses)
+            if not inside.any():
                 continue
-            for row in rows_of[origin.network.version]:
-                if ip_address(addresses.texts[row]) not in origin.network:
-                    continue
+            valid = (pairs.days >= np.datetime64(origin.since)) & (pairs.days <= np.datetime64(origin.until))
+            for place in np.flatnonzero(inside[pairs.rows] & valid).tolist():
                 if origin.kind == "false_friend":
-                    columns["flags"][row] = "false_friend"
-                    columns["rare_basis"][row] = f"{origin.label}: {origin.basis}"
+                    columns["flags"][place] = "false_friend"
+                    columns["rare_basis"][place] = f"{origin.label}: {origin.basis}"
                 else:
-                    columns["rare_origin"][row] = origin.label
-                    columns["rare_grade"][row] = origin.grade
-                    columns["rare_basis"][row] = origin.basis
+                    columns["rare_origin"][place] = origin.label
+                    columns["rare_grade"][place] = origin.grade
+                    columns["rare_basis"][place] = origin.basis
         return columns
+
+
+def _inside(network: IPv4Network | IPv6Network, addresses: Addresses) -> NDArray[np.bool_]:
+    """Return which of the addresses lie in a network."""
+    out = np.zeros(len(addresses.texts), bool)
+    first, last = int(network.network_address), int(network.broadcast_address)
+    if network.version == 4:
+        out[addresses.rows_v4] = (addresses.v4 >= first) & (addresses.v4 <= last)
+        return out
+    high, low = addresses.high, addresses.low
+    (first_high, first_low), (last_high, last_low) = (divmod(end, 1 << 64) for end in (first, last))
+    out[addresses.rows_v6] = ((high > first_high) | ((high == first_high) & (low >= first_low))) & (
+        (high < last_high) | ((high == last_high) & (low <= last_low))
+    )
+    return out
 
 
 def _open(folder: Path, files: Sequence[Mapping[str, str]], _added: Sequence[Path]) -> Sequence[Witness]:
@@ -82,6 +99,8 @@ def _open(folder: Path, files: Sequence[Mapping[str, str]], _added: Sequence[Pat
         )
         for row in rows(path)
     ]
+    # Where ranges overlap, the last to speak is kept: a false friend yields to a grade, C to B, B to A.
+    origins.sort(key=lambda origin: origin.grade or "Z", reverse=True)
     about = About(
         entry["title"],
         "rare_origin",
