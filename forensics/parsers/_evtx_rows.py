@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from forensics.limits import TIME_MAX_US, TIME_MIN_US
 from forensics.parsers._address import source_ip
-from forensics.parsers._evtx_values import filetime_text
+from forensics.parsers._evtx_values import filetime_texts
 from forensics.parsers._fast_columns import constant, nulls
 from forensics.parsers._rdp import CORE, MEANINGS, SECURITY
 from forensics.schemas import EVENTS
@@ -84,7 +84,7 @@ def events(fields: Fields, evidence_id: str) -> pa.RecordBatch:
     count = len(fields.offset)
     columns: dict[str, Any] = {
         "time": pa.array(fields.ticks // 10 - 11_644_473_600_000_000, pa.int64()).cast(EVENTS.field("time").type),
-        "time_original": pa.array([filetime_text(t) for t in fields.ticks.tolist()], pa.string()).dictionary_encode(),
+        "time_original": filetime_texts(fields.ticks).dictionary_encode(),
         "time_basis": constant("filetime_utc", count),
         "event_action": constant(meaning.action, count),
         "event_outcome": constant(meaning.outcome, count),

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import struct
 import uuid
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from forensics.instants import FILETIME_EPOCH_US, iso
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 STRING, ANSI, FILETIME, SYSTEMTIME, SID, GUID, BINXML = 0x01, 0x02, 0x11, 0x12, 0x13, 0x0F, 0x21
 STRINGS: Final = 0x81
@@ -97,6 +104,9 @@ def filetime_text(ticks: int) -> str:
     return iso(whole * 1_000_000)[:-1] + f".{fraction:06d}{rest}Z"
 
 
-def filetime_us(ticks: int) -> int:
-    """Return a FILETIME in microseconds since 1970, cut, not rounded."""
-    return ticks // 10 - FILETIME_EPOCH_US
+def filetime_texts(ticks: NDArray[np.int64]) -> pa.StringArray:
+    """Return FILETIME values between 1990 and 2100 as `filetime_text` does, a column at once."""
+    whole = (ticks // 10 - FILETIME_EPOCH_US).astype("datetime64[us]")
+    seconds = pa.array(np.datetime_as_string(whole, unit="us"), pa.string())
+    digit = pa.array(ticks % 10).cast(pa.string())
+    return pc.binary_join_element_wise(seconds, digit, pa.repeat(pa.scalar("Z"), len(ticks)), "")

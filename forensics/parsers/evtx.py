@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from forensics.stream import Stream
 
 NAME: Final = "evtx"
-_BLOCK: Final = 256 * CHUNK
+_BLOCK: Final = 512 * CHUNK
 
 
 def _claims(head: Head, _hints: Sequence[Hint]) -> Claim:
