@@ -13,7 +13,7 @@ from evtx_writer import Event, Type, write_evtx
 
 import forensics
 from forensics.case import Case
-from forensics.parsers._rdp import CLASSIC, CORE, LSM, SECURITY
+from forensics.parsers._rdp import CLASSIC, CORE, LSM, RCM, SECURITY
 
 START = datetime(2017, 1, 18, 9, tzinfo=UTC)
 FIRST, SECOND, NORTH_KOREAN = "51.254.1.2", "121.128.0.9", "175.45.178.7"
@@ -300,3 +300,75 @@ def test_the_order_of_files_and_of_rows_at_one_instant_changes_nothing(tmp_path:
         made = forensics.analyze(folder, out=tmp_path / f"case{seed}", workers=1)
         tables.append([{k: v for k, v in row.items() if k != "because"} for row in sessions(made)])
     assert tables[0] == tables[1]
+
+
+def boot(minutes: float) -> Event:
+    return Event(
+        provider=CLASSIC, event_id=6005, time=at(minutes), channel="System", computer="SRV", shape="classic", fields=()
+    )
+
+
+def test_a_crash_ends_a_session_even_when_its_number_is_used_again(case) -> None:
+    events = [lsm(21, 0), crash(10), boot(10), lsm(21, 300, SECOND, user="SRV\\other"), lsm(23, 310, user="SRV\\other")]
+    first, second = sessions(case(events, [request(100, FIRST)]))
+    assert (first["end_basis"], first["end"], first["http_requests"]) == ("crash", at(10), 0)
+    assert (second["user_name"], second["end_basis"]) == ("other", "logoff")
+
+
+def test_a_reconnect_by_another_account_is_another_session(case) -> None:
+    first, second = sessions(
+        case([lsm(21, 0), lsm(24, 10), lsm(25, 60, SECOND, user="SRV\\other"), lsm(23, 70, user="SRV\\other")])
+    )
+    assert (first["source_ips"], second["source_ips"]) == (FIRST, SECOND)
+    assert second["start_basis"] == "reconnect_without_logon"
+
+
+def test_the_logon_that_leads_back_into_a_session_starts_none(case) -> None:
+    events = [
+        logon(0),
+        security(4779, 20, AccountName="admin", LogonID="0x5000", ClientName="WS-1", ClientAddress=FIRST),
+        logon(25, SECOND, "0x6000"),
+        security(4778, 25.05, AccountName="admin", LogonID="0x5000", ClientName="WS-1", ClientAddress=SECOND),
+    ]
+    (row,) = sessions(case(events))
+    assert row["source_ips"] == f"{FIRST};{SECOND}"
+
+
+def test_a_session_open_to_the_end_keeps_its_web_requests(case) -> None:
+    (row,) = sessions(case([lsm(21, 0)], [request(30, FIRST), request(40, "127.0.0.1")]))
+    assert row["http_requests"] == 2
+
+
+def test_a_log_that_begins_inside_a_session_still_shows_it(case) -> None:
+    (row,) = sessions(case([lsm(24, 10), lsm(25, 20, SECOND), lsm(23, 30)]))
+    assert (row["start_basis"], row["source_ips"]) == ("start_not_in_evidence", f"{FIRST};{SECOND}")
+    assert row["confidence"] == "possible"
+
+
+def test_two_sessions_at_once_say_so(case) -> None:
+    events = [lsm(21, 0), lsm(21, 5, SECOND, session=3), lsm(23, 20, session=3), lsm(23, 60)]
+    assert all("overlapping" in row["flags"] for row in sessions(case(events)))
+
+
+def test_one_request_of_a_rare_origin_to_the_command_path_is_an_operators(case) -> None:
+    made = case([lsm(21, 0), lsm(23, 60)], [*implants(12), request(700, NORTH_KOREAN, "/x/c.jsp")])
+    (row,) = [r for r in made.table("sources").to_pylist() if r["source_ip"] == NORTH_KOREAN]
+    assert (row["role"], row["role_confidence"]) == ("operator", "likely")
+
+
+def test_an_authentication_from_a_rare_origin_as_the_operators_account_is_told(case) -> None:
+    params = (("Param1", Type.STRING, "admin"), ("Param2", Type.STRING, "SRV"), ("Param3", Type.STRING, NORTH_KOREAN))
+    rcm = Event(
+        provider=RCM,
+        event_id=1149,
+        time=at(-3),
+        channel=f"{RCM}/Operational",
+        computer="SRV",
+        shape="event_xml",
+        fields=params,
+    )
+    made = case([rcm, lsm(21, 0), lsm(23, 60)])
+    assert roles(made)[NORTH_KOREAN] == "operator"
+    assert [r["message"] for r in made.table("timeline").to_pylist() if r["rare_grade"]] == [
+        f"{NORTH_KOREAN} authenticated as SRV\\admin"
+    ]

@@ -119,14 +119,15 @@ def _rare(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
     found = db.sql(f"""
         SELECT e.*, {_E} AS locator, x.session_uid FROM events e JOIN sources s USING (source_ip)
         LEFT JOIN session_events x ON x.evidence_id = e.evidence_id AND x.log_offset = e.log_offset
-        WHERE s.rare_origin IS NOT NULL AND (e.event_action = 'rdp_connect' OR (e.event_outcome = 'failure' AND e.event_action <> 'http_request'))
+        WHERE s.rare_origin IS NOT NULL AND (e.event_action IN ('rdp_connect', 'rdp_authenticate') OR (e.event_outcome = 'failure' AND e.event_action <> 'http_request'))
         ORDER BY e.time, e.evidence_id, e.log_offset""").to_arrow_table()
     for event in found.to_pylist():
-        what = (
-            "connected to the RDP port"
-            if event["event_action"] == "rdp_connect"
-            else f"was refused a logon as {_account(event)}"
-        )
+        if event["event_outcome"] == "failure":
+            what = f"was refused a logon as {_account(event)}"
+        elif event["event_action"] == "rdp_authenticate":
+            what = f"authenticated as {_account(event)}"
+        else:
+            what = "connected to the RDP port"
         yield _event_row(event, f"{event['source_ip']} {what}", session_uid=event["session_uid"])
 
 

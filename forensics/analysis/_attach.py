@@ -12,6 +12,8 @@ from forensics.analysis._words import LOGON_LEAD, LOOPBACK
 from forensics.schemas import SESSION_EVENTS, TIME
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     import duckdb
 
 _INTERVALS: Final = pa.schema([("session_uid", pa.string()), ("source", pa.string()), ("since", TIME), ("until", TIME)])
@@ -29,7 +31,8 @@ def build(db: duckdb.DuckDBPyConnection) -> tuple[list[Session], pa.Table]:
         },
         schema=SESSION_EVENTS,
     )
-    db.register("_intervals", _intervals(sessions))
+    (latest,) = db.sql("SELECT max(time) AS latest FROM events").to_arrow_table().column("latest").to_pylist()
+    db.register("_intervals", _intervals(sessions, latest))
     loopback = ", ".join(f"'{ip}'" for ip in LOOPBACK)
     web = db.sql(
         f"""
@@ -45,11 +48,11 @@ def build(db: duckdb.DuckDBPyConnection) -> tuple[list[Session], pa.Table]:
     return sessions, joined.sort_by(order)
 
 
-def _intervals(sessions: list[Session]) -> pa.Table:
-    """One row a stay of a session at an address; a request ends after it was sent, so the end has a little room."""
+def _intervals(sessions: list[Session], latest: datetime | None) -> pa.Table:
+    """One row a stay of a session at an address; a stay without an end runs to the end of the evidence."""
     rows = []
     for session in sessions:
-        last = session.end or max(e.time for e in session.events.values())
+        last = session.end or latest or max(e.time for e in session.events.values())
         for stay in session.connections:
             connected = [
                 e.time

@@ -31,6 +31,8 @@ def behaviour(db: duckdb.DuckDBPyConnection) -> Iterator[dict[str, Any]]:
                    count(*) FILTER (WHERE event_action = 'http_request') AS requests,
                    count(*) FILTER (WHERE event_action <> 'http_request' AND event_outcome = 'failure') AS refused,
                    count(*) FILTER (WHERE event_action = 'rdp_connect') AS connects,
+                   count(*) FILTER (WHERE event_action = 'rdp_authenticate' AND event_outcome = 'success'
+                       AND lower(user_name) IN (SELECT lower(user_name) FROM sessions)) AS authenticated,
                    count(*) FILTER (WHERE event_action = 'http_request' AND status < 400) AS answered,
                    count(*) FILTER (WHERE no_path AND event_action = 'http_request') AS no_request,
                    count(*) FILTER (WHERE kind = 'c2' AND status < 400) AS c2,

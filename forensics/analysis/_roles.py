@@ -97,6 +97,29 @@ def _web_reasons(row: Row) -> Reasons:
     return reasons
 
 
+def _rare(row: Row, _context: Context) -> Verdict | None:
+    """One trace of a rare origin at what only insiders know is an operator's slip, however short."""
+    if row.get("rare_grade") not in {"A", "B"}:
+        return None
+    reasons = []
+    if row["authenticated"]:
+        reasons.append(reason("it authenticated as an account that also had sessions", 7, [row["first_locator"]]))
+    if row["c2"]:
+        reasons.append(reason(f"{row['c2']} requests to the command path were answered", 6, [row["c2_locator"]]))
+    if not reasons or row["c2_posts"] >= _BEACONS:
+        return None
+    reasons.append(reason(f"it lies in {row['rare_origin']}, grade {row['rare_grade']}", 6, [row["first_locator"]]))
+    return "operator", "likely", reasons
+
+
+def _authenticated(row: Row, _context: Context) -> Verdict | None:
+    """Windows writes 1149 before a logon, and without network authentication for a mere look: it proves no logon."""
+    if not row["authenticated"]:
+        return None
+    said = "it authenticated as an account that had sessions; no session of its own is in evidence"
+    return "operator", "possible", [reason(said, 4, [row["first_locator"]])]
+
+
 def _relay(row: Row, context: Context) -> Verdict | None:
     if (
         row["c2_posts"] < _SURE_BEACONS
@@ -180,10 +203,12 @@ _RULES: Final[tuple[Callable[[Row, Context], Verdict | None], ...]] = (
     _local,
     _logged_on,
     _managed,
+    _rare,
     _relay,
     _implant,
     _early,
     _researcher,
+    _authenticated,
     _scanner,
     _visitor,
 )

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _LOGON, _SHELL, _LOGOFF, _DISCONNECT, _RECONNECT = 21, 22, 23, 24, 25
 _TUNNEL_MARK: Final = "16777216"
+_BOOTS: Final = frozenset({"system_start", "system_stop", "system_crash"})
 
 
 @dataclass(slots=True)
@@ -76,7 +77,8 @@ def stitch(found: Material) -> list[Session]:
     """Return the RDP sessions of all hosts, in order of their starts; console sessions are none."""
     sessions: list[Session] = []
     for host in sorted({e.host_name or "" for e in found.lsm}):
-        sessions += _by_lsm([e for e in found.lsm if (e.host_name or "") == host], host)
+        boots = [e for e in found.system if (e.host_name or "") == host and e.event_action in _BOOTS]
+        sessions += _by_lsm([e for e in found.lsm if (e.host_name or "") == host], boots, host)
     for host in sorted({e.host_name or "" for e in found.security}):
         _join_security(sessions, [e for e in found.security if (e.host_name or "") == host], host)
     _join_core(sessions, found.core)
@@ -88,6 +90,10 @@ def stitch(found: Material) -> list[Session]:
     for number, session in enumerate(sessions, 1):
         session.uid = f"S{number:04d}"
         _mark(session)
+        for other in sessions[: number - 1]:
+            if other.host == session.host and (other.end is None or other.end > session.start):
+                session.flags.add("overlapping")
+                other.flags.add("overlapping")
     return sessions
 
 
@@ -96,17 +102,34 @@ def _remote(event: Event) -> bool:
     return event.source_ip is not None or _TUNNEL_MARK in (event.source_address or "")
 
 
-def _by_lsm(events: list[Event], host: str) -> list[Session]:
+def _by_lsm(events: list[Event], boots: list[Event], host: str) -> list[Session]:  # noqa: C901, PLR0912  # one branch an event id
+    """Follow LocalSessionManager; a boot ends what was open, since its numbers start anew."""
     out: list[Session] = []
     open_now: dict[int, Session] = {}
     lately: dict[int, Session] = {}
-    for event in events:
+    for event in sorted([*events, *boots], key=lambda e: (e.time, e.key)):
+        if event.event_action in _BOOTS:
+            for one in open_now.values():
+                _end_by_boot(one, event, boots)
+            open_now.clear()
+            lately.clear()
+            continue
         number = event.session_id
         if number is None:
             continue
         session = open_now.get(number)
+        if (
+            session is None
+            and event.code == _DISCONNECT
+            and _remote(event)
+            and not _is_aftermath(lately.get(number), event)
+        ):
+            # The log begins inside this session: its logon was written before, or was overwritten.
+            session = _new(event, host, "start_not_in_evidence")
+            out.append(session)
+            open_now[number] = session
         if event.code in (_LOGON, _RECONNECT) and _remote(event):
-            if event.code == _LOGON or session is None:
+            if event.code == _LOGON or session is None or _is_another(session, event):
                 if session is not None:
                     _close(session, event.time, "replaced")
                 session = _new(event, host, "logon" if event.code == _LOGON else "reconnect_without_logon")
@@ -132,6 +155,16 @@ def _by_lsm(events: list[Event], host: str) -> list[Session]:
         if session is not None:
             session.add(event, "LSM")
     return out
+
+
+def _is_aftermath(past: Session | None, event: Event) -> bool:
+    return past is not None and past.covers(event.time)
+
+
+def _is_another(session: Session, event: Event) -> bool:
+    """Say whether a reconnect is somebody else's: the number was given anew, and that logon is not in evidence."""
+    known, now = (session.user or "").lower(), (event.user_name or "").lower()
+    return bool(known and now and known != now)
 
 
 def _new(event: Event, host: str, basis: str) -> Session:
@@ -172,7 +205,13 @@ def _join_security(sessions: list[Session], events: list[Event], host: str) -> N
         session = by_logon.get(event.logon_id or "")
         if session is None or not session.covers(event.time):
             session = _session_of(mine, event)
-        if session is None and event.code == 4624 and event.logon_type in (10, 12) and event.source_ip:
+        if (
+            session is None
+            and event.code == 4624
+            and event.logon_type in (10, 12)
+            and event.source_ip
+            and not _reconnects(events, event)
+        ):
             session = _new(event, host, "logon")
             session.session_id = None
             sessions.append(session)
@@ -187,6 +226,16 @@ def _join_security(sessions: list[Session], events: list[Event], host: str) -> N
             by_logon[event.logon_id] = session
         if event.code in (4778, 4779) and event.client_name:
             session.client_name = session.client_name or event.client_name
+
+
+def _reconnects(events: list[Event], logon: Event) -> bool:
+    """Say whether a 4778 of the same account and address follows at once: the logon only led back into a session."""
+    return any(
+        e.code == 4778
+        and (e.user_name, e.source_ip) == (logon.user_name, logon.source_ip)
+        and abs(e.time - logon.time) <= SAME_MOMENT
+        for e in events
+    )
 
 
 def _session_of(sessions: Iterable[Session], event: Event) -> Session | None:
@@ -282,21 +331,29 @@ def _join_near(session: Session, rcm: list[Event], near: list[Event]) -> None:
 
 
 def _end_with_server(sessions: list[Session], system: list[Event]) -> None:
-    """A session that was open when the server stopped ended with it, or with the crash that the next start tells of."""
+    """A session that was open when the server stopped ended with it; one whose log was cleared may have ended unseen."""
     for session in sessions:
         if session.end is not None:
             continue
         last = max(e.time for e in session.events.values())
-        following = [e for e in system if (e.host_name or "") == session.host and e.time >= last]
-        stop = next((e for e in following if e.event_action in ("system_stop", "system_crash", "system_start")), None)
-        if stop is None:
-            if session.connections[-1].end is not None:
-                session.end_basis = "disconnected_not_resumed"
-            continue
-        crashed = any(e.event_action == "system_crash" and e.time <= stop.time + LOGON_LEAD for e in following)
-        _close(session, stop.time, "server_stopped" if stop.event_action == "system_stop" and not crashed else "crash")
-        if crashed or stop.event_action != "system_stop":
-            session.flags.add("end_no_later_than")
+        mine = [e for e in system if (e.host_name or "") == session.host]
+        boots = [e for e in mine if e.event_action in _BOOTS]
+        stop = next((e for e in boots if e.time >= last), None)
+        if stop is not None:
+            _end_by_boot(session, stop, boots)
+        elif session.connections[-1].end is not None:
+            session.end_basis = "disconnected_not_resumed"
+        elif any(e.time >= last and "LocalSessionManager" in str(e.rest.get("cleared_channel", "")) for e in mine):
+            session.end_basis = "log_cleared"
+
+
+def _end_by_boot(session: Session, stop: Event, boots: list[Event]) -> None:
+    """End a session with the server: at its stop, or no later than the start that tells of a crash."""
+    crashed = any(e.event_action == "system_crash" and stop.time <= e.time <= stop.time + LOGON_LEAD for e in boots)
+    clean = stop.event_action == "system_stop" and not crashed
+    _close(session, stop.time, "server_stopped" if clean else "crash")
+    if not clean:
+        session.flags.add("end_no_later_than")
 
 
 def _mark(session: Session) -> None:

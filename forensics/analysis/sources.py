@@ -46,8 +46,12 @@ def _places(db: duckdb.DuckDBPyConnection) -> dict[str, dict[str, Any]]:
     return {row["source_ip"]: row for row in rows.to_pylist()}
 
 
+def _rarity(place: dict[str, Any]) -> dict[str, Any]:
+    return {name: place.get(name) for name in ("rare_origin", "rare_grade")}
+
+
 def _row(row: dict[str, Any], place: dict[str, Any], context: Context) -> dict[str, Any]:
-    role, confidence, reasons = role_of(row, context)
+    role, confidence, reasons = role_of({**row, **_rarity(place)}, context)
     flags = set((place.get("flags") or "").split(";")) - {""}
     if place.get("countries", 0) > 1:
         flags.add("country_changed")
