@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import os
 import signal
 import sys
 from contextlib import contextmanager
@@ -82,8 +83,8 @@ def _orderly() -> Iterator[None]:
     except KeyboardInterrupt:
         _stop("interrupted; nothing was written", 130)
     except BrokenPipeError:
-        # The reader of our pipe has seen enough; its end is not our error.
-        sys.stdout = None
+        # The reader of our pipe has seen enough; its end is not our error, and Python's last flush must not meet it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(0) from None
     except MemoryError:
         _stop("out of memory; run again with --workers 1, or on fewer files at a time", 71)

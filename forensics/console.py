@@ -45,10 +45,18 @@ _WHOLE: Final = frozenset(
 _WAIT: Final = 1.0
 
 
+class _Screen(Console):
+    """A console whose reader may leave: that is the command line's to handle, and no failure."""
+
+    def on_broken_pipe(self) -> None:
+        """Let the command line end in peace."""
+        raise BrokenPipeError
+
+
 def _console(*, error: bool = False) -> Console:
     stream = sys.stderr if error else sys.stdout
     width = None if stream.isatty() else int(os.environ.get("COLUMNS", "") or _PIPE_WIDTH)
-    return Console(stderr=error, highlight=False, markup=False, emoji=False, width=width, soft_wrap=False)
+    return _Screen(stderr=error, highlight=False, markup=False, emoji=False, width=width, soft_wrap=False)
 
 
 def say(message: str) -> None:
