@@ -6,6 +6,7 @@ carry `!!`, milestones a diamond, sessions their number in the margin.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from rich.text import Text
@@ -44,18 +45,19 @@ _NOISE: Final = {"noise_rdp": "refused logons", "noise_http": "requests by scann
 _RARE: Final = "bold white on red"
 _MARGIN: Final = 6
 _ADDRESS: Final = 15
+_LEAST_SENTENCE: Final = 12
 _LEAST_MESSAGE: Final = 34
 """With less room than this beside the address, the message goes to a line of its own."""
 
 
 def lines(rows: Iterable[Row], sessions: Iterable[Row], width: int) -> Iterator[Text]:
-    """Yield the timeline for a screen of `width` columns; no line is wider, and no address is ever cut."""
+    """Yield the timeline for a screen of `width` columns; no address is ever cut, and only a word that is wider than it makes a line so."""
     known = {row["session_uid"]: row for row in sessions}
     headed: set[str] = set()
     held: list[Row] = []
     day = current = None
     for row in rows:
-        if row["act"] in _NOISE and not row["milestone"]:
+        if row["act"] in _NOISE and not row["milestone"] and not row["rare_grade"]:
             held.append(row)
             continue
         yield from _noise(held, width)
@@ -101,7 +103,7 @@ def _heading(session: Row, width: int) -> Iterator[Text]:
     yield from _fitted(first, width)
     second = Text(" " * _MARGIN)
     end = _clock(session["end"], session["start"]) if session["end"] else "open"
-    second.append(f"{session['start']:%Y-%m-%d %H:%M:%S} → {end} ({session['end_basis'].replace('_', ' ')})")
+    second.append(f"{session['start']:%Y-%m-%d %H:%M:%S} → {end} ({shown(session['end_basis']).replace('_', ' ')})")
     second.append(f", {session['http_requests']} web requests, {session['events']} log records", style="dim")
     yield from _fitted(second, width)
     path = Text(" " * _MARGIN)
@@ -125,35 +127,44 @@ def _act(row: Row, width: int) -> Iterator[Text]:
     line.append(f"{shown(row['country_iso_code']) or '':>2} ", style=_RARE if rare else "bold")
     address = shown(row["source_ip"])
     line.append(f"{address:<{_ADDRESS}} ", style=_RARE if rare else "")
-    body = _body(row, style, rare=rare)
+    head, tail = _head(row, rare=rare), _tail(row)
+    message = Text(_message(row), style=style)
     room = width - line.cell_len
-    if room < min(_LEAST_MESSAGE, body.cell_len):
+    if room < min(_LEAST_MESSAGE, head.cell_len + message.cell_len + tail.cell_len):
         line.rstrip()
         yield from _fitted(line, width)
         line = Text(" " * min(_MARGIN + 9, max(0, width - _LEAST_MESSAGE)))
         room = width - line.cell_len
-    body.truncate(max(1, room), overflow="ellipsis")
-    line.append_text(body)
-    yield line
+    # The sentence gives way; what marks the row, and how often, does not.
+    message.truncate(max(_LEAST_SENTENCE, room - head.cell_len - tail.cell_len), overflow="ellipsis")
+    line.append_text(head)
+    line.append_text(message)
+    line.append_text(tail)
+    yield from _fitted(line, width)
 
 
-def _body(row: Row, style: str, *, rare: bool) -> Text:
-    body = Text()
-    if rare:
-        body.append(f"!! rare origin {shown(row['rare_grade'])} !! ", style=_RARE)
-    if row["milestone"]:
-        names = row["milestone"].replace(";", ", ").replace("_", " ")
-        body.append(f"◆ {shown(names)} ", style="bold cyan")
-    body.append(_message(row), style=style)
-    if row["count"] and row["count"] > 1 and row["act"] == "http_request":
-        until = f" to {_clock(row['time_end'], row['time'])}" if row["time_end"] else ""
-        body.append(f" \u00d7{row['count']:,}{until}", style="dim")
+def _head(row: Row, *, rare: bool) -> Text:
+    """What stands beside the address: rare origin, milestone, the ways it is known to hide."""
+    head = Text()
     flags = [word for word in (row["origin_flags"] or "").split(";") if word and word != "tunnel_end"]
     if flags:
-        body.append(f"  [{shown(', '.join(flags))}]", style="dim")
+        head.append(f"[{shown(', '.join(flags))}] ", style="dim")
+    if rare:
+        head.append(f"!! rare origin {shown(row['rare_grade'])} !! ", style=_RARE)
+    if row["milestone"]:
+        names = row["milestone"].replace(";", ", ").replace("_", " ")
+        head.append(f"◆ {shown(names)} ", style="bold cyan")
+    return head
+
+
+def _tail(row: Row) -> Text:
+    tail = Text()
+    if row["count"] and row["count"] > 1 and row["act"] == "http_request":
+        until = f" to {_clock(row['time_end'], row['time'])}" if row["time_end"] else ""
+        tail.append(f" \u00d7{row['count']:,}{until}", style="dim")
     if row["flags"]:
-        body.append(f"  ({shown(row['flags'].replace(';', ', '))})", style="yellow")
-    return body
+        tail.append(f"  ({shown(row['flags'].replace(';', ', '))})", style="yellow")
+    return tail
 
 
 def _message(row: Row) -> str:
@@ -161,9 +172,9 @@ def _message(row: Row) -> str:
     message = shown(row["message"])
     address = shown(row["source_ip"])
     if address:
-        for word in ("from", "at"):
-            message = message.replace(f" {word} {address}", "")
-        message = message.removeprefix(f"{address} ").replace(f" {address}:", ":")
+        # Whole addresses only: 10.0.0.1 is no part of 10.0.0.12.
+        message = re.sub(rf" (?:from|at) {re.escape(address)}(?![\w.:])", "", message)
+        message = message.removeprefix(f"{address} ").replace(f" {address}: ", ": ")
     return message
 
 

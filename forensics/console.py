@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 _PIPE_WIDTH: Final = 140
 _COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
-    "sources": ("source_ip", "role", "role_confidence", "country_iso_code", "as_organization_name", "rdp_sessions", "http_requests", "first_seen", "last_seen", "rare_grade"),
-    "sessions": ("session_uid", "user_name", "source_ips", "start", "end", "end_basis", "client_name", "client_zone", "http_requests"),
+    "sources": ("source_ip", "role", "country_iso_code", "rare_grade", "first_seen", "last_seen", "rdp_sessions", "http_requests", "as_organization_name", "role_confidence"),
+    "sessions": ("session_uid", "source_ips", "user_name", "start", "end", "end_basis", "client_name", "client_zone", "http_requests"),
     "milestones": ("milestone", "time", "source_ip", "detail", "confidence", "locators"),
 }  # fmt: skip
 """What a screen shows of a table; csv and jsonl give all of it."""
@@ -43,6 +43,8 @@ _WHOLE: Final = frozenset(
     {"source_ip", "session_uid", "address", "time", "first_seen", "last_seen", "start", "end", "milestone", "role"}
 )
 _WAIT: Final = 1.0
+_LEAST_COLUMN: Final = 10
+_BETWEEN: Final = 3
 
 
 class _Screen(Console):
@@ -55,7 +57,10 @@ class _Screen(Console):
 
 def _console(*, error: bool = False) -> Console:
     stream = sys.stderr if error else sys.stdout
-    width = None if stream.isatty() else int(os.environ.get("COLUMNS", "") or _PIPE_WIDTH)
+    typed = os.environ.get("COLUMNS", "")
+    width = (
+        None if stream.isatty() else int(typed) if typed.isascii() and typed.isdigit() and int(typed) else _PIPE_WIDTH
+    )
     return _Screen(stderr=error, highlight=False, markup=False, emoji=False, width=width, soft_wrap=False)
 
 
@@ -130,12 +135,29 @@ def _draw_rows(rows: Iterable[dict[str, Any]], name: str) -> None:
 
 def _table(names: Sequence[str], cells: Sequence[Sequence[str]], styles: Sequence[str] = ()) -> None:
     console = _console()
+    kept = _fitting(names, cells, console.width)
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for name in names:
-        table.add_column(Text(name.replace("_", " ")), no_wrap=name in _WHOLE, overflow="fold")
+    for number in kept:
+        table.add_column(Text(shown(names[number]).replace("_", " ")), no_wrap=names[number] in _WHOLE, overflow="fold")
     for number, row in enumerate(cells):
-        table.add_row(*(Text(cell) for cell in row), style=styles[number] if styles else "")
+        table.add_row(*(Text(row[place]) for place in kept), style=styles[number] if styles else "")
     console.print(table)
+    left = [names[number] for number in range(len(names)) if number not in kept]
+    if left:
+        say(f"left out for want of room: {', '.join(left)} (a wider terminal or --format csv shows all)")
+
+
+def _fitting(names: Sequence[str], cells: Sequence[Sequence[str]], width: int) -> list[int]:
+    """Return the columns that fit: the last ones go first, and none is cut; what may wrap needs a few characters."""
+
+    def least(number: int) -> int:
+        longest = max((len(row[number]) for row in cells), default=0)
+        return longest if names[number] in _WHOLE else min(longest, _LEAST_COLUMN)
+
+    kept = list(range(len(names)))
+    while len(kept) > 1 and sum(least(number) + _BETWEEN for number in kept) > width:
+        kept.pop()
+    return kept
 
 
 def _cell(value: object) -> str:

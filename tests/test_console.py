@@ -123,3 +123,51 @@ def test_a_time_is_as_precise_as_the_log_and_no_more() -> None:
     assert cell("time", NOON) == "2017-01-16T12:00:00Z"
     assert cell("time", NOON.replace(microsecond=250_000)) == "2017-01-16T12:00:00.250Z"
     assert cell("time", NOON.replace(microsecond=250_001)) == "2017-01-16T12:00:00.250001Z"
+
+
+def test_a_column_name_made_of_evidence_is_shown_like_any_text(capsys: pytest.CaptureFixture[str]) -> None:
+    row = {"\x1b[31mX": 1, "=HYPERLINK(1)": 2}
+    console.write_rows([row], "table", "rows")
+    assert "\x1b[31m" not in capsys.readouterr().out
+    assert b"".join(csv_lines(list(row), [row])).startswith(b'"\\x1b[31mX","\'=HYPERLINK(1)"')
+
+
+@pytest.mark.parametrize(
+    "value",
+    [datetime(2017, 1, 1), float("nan"), [NOON], {"a": NOON}, b"x", timedelta(1), __import__("decimal").Decimal("5")],
+)
+def test_any_value_that_sql_can_give_has_a_text(value: Any) -> None:
+    json.loads(json_line({"a": value}))
+    assert isinstance(cell("a", value), str)
+
+
+def test_a_longer_address_is_not_taken_for_the_one_beside_it() -> None:
+    text = drawn([act(source_ip="10.0.0.1", message="seen from 10.0.0.1 then from 10.0.0.12")], [])
+    assert "seen then from 10.0.0.12" in text
+
+
+def test_a_narrow_table_leaves_columns_out_and_says_so_and_cuts_no_address(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "50")
+    rows = [
+        {
+            "source_ip": "101.96.74.213",
+            "role": "implant",
+            "country_iso_code": "VN",
+            "rare_grade": None,
+            "first_seen": NOON,
+            "last_seen": NOON,
+        }
+    ]
+    console.write_rows(rows, "table", "sources")
+    out, err = capsys.readouterr()
+    assert "101.96.74.213" in out
+    assert "implant" in out
+    assert "left out" in err
+
+
+def test_an_odd_width_is_no_trouble(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "abc")
+    console.draw_timeline([act()], [])
+    assert "GET /" in capsys.readouterr().out

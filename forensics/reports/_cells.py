@@ -8,7 +8,9 @@ from __future__ import annotations
 import csv
 import io
 import json
-from datetime import date, datetime
+import math
+from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from forensics.instants import iso, microseconds
@@ -39,26 +41,37 @@ def cell(name: str, value: object) -> str:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, datetime):
-        return iso(microseconds(value))
-    if isinstance(value, (date, int, float)):
+    value = plain(value)
+    if isinstance(value, (int, float)):
         return str(value)
+    if isinstance(value, (list, dict)):
+        value = json.dumps(value, sort_keys=True, ensure_ascii=False)
+    if value is None:
+        return ""
     text = visible(str(value), None if name in _LONG else MAX_FIELD_SHOWN)
     return f"'{text}" if text[:1] in _FORMULA else text
 
 
 def plain(value: object) -> object:
-    """Return one value as JSON has it: times as ISO 8601, the rest as it is."""
+    """Return one value as JSON has it: times as ISO 8601, lists and structures of such values, no NaN, the rest as text."""
     if isinstance(value, datetime):
-        return iso(microseconds(value))
-    return str(value) if isinstance(value, date) else value
+        return iso(microseconds(value)) if value.tzinfo else value.isoformat()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, (list, tuple)):
+        return [plain(one) for one in value]
+    if isinstance(value, dict):
+        return {str(name): plain(one) for name, one in value.items()}
+    return value if value is None or isinstance(value, (bool, int, str)) else str(value)
 
 
 def csv_lines(names: Sequence[str], rows: Iterable[dict[str, Any]]) -> Iterator[bytes]:
     """Yield a header and the rows as CSV: UTF-8, LF, every cell quoted."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, quoting=csv.QUOTE_ALL, lineterminator="\n")
-    writer.writerow(names)
+    writer.writerow([cell("", name) for name in names])
     for row in rows:
         writer.writerow([cell(name, row.get(name)) for name in names])
         if buffer.tell() > 1 << 16:
