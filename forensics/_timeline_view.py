@@ -146,11 +146,11 @@ def _act(row: Row, width: int) -> Iterator[Text]:
 def _head(row: Row, *, rare: bool) -> Text:
     """What stands beside the address: rare origin, milestone, the ways it is known to hide."""
     head = Text()
+    if rare:
+        head.append(f"!! rare origin {shown(row['rare_grade'])} !! ", style=_RARE)
     flags = [word for word in (row["origin_flags"] or "").split(";") if word and word != "tunnel_end"]
     if flags:
         head.append(f"[{shown(', '.join(flags))}] ", style="dim")
-    if rare:
-        head.append(f"!! rare origin {shown(row['rare_grade'])} !! ", style=_RARE)
     if row["milestone"]:
         names = row["milestone"].replace(";", ", ").replace("_", " ")
         head.append(f"◆ {shown(names)} ", style="bold cyan")

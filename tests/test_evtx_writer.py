@@ -251,7 +251,7 @@ def test_no_events_still_make_a_file_that_readers_open(writer: Any, tmp_path: Pa
     texts=st.lists(
         st.text(st.characters(min_codepoint=32, max_codepoint=0xD7FF), max_size=300).map(str.strip), max_size=40
     ),
-    time=st.datetimes(datetime(1970, 1, 2), datetime(2200, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
+    time=st.datetimes(datetime(1970, 1, 2), datetime(2200, 1, 1), timezones=st.just(UTC)),
 )
 def test_any_text_and_time_come_back_as_written(
     writer: Any, tmp_path_factory: pytest.TempPathFactory, texts: list[str], time: datetime
