@@ -1,4 +1,4 @@
-"""Build a large valid EVTX of a chosen mix by repeating real chunks: record numbers renumbered, checksums recomputed.
+"""Build a large valid EVTX of a chosen mix by repeating real full chunks: records renumbered, checksums recomputed.
 
 Usage: make_big_evtx.py OUT MEGABYTES WANTED_PERCENT FILE_OR_FOLDER... The numbers inside the records stay as they were.
 `WANTED_PERCENT` is the share of records that c2trail makes events of; chunks are picked so as to come close to it.
@@ -19,7 +19,8 @@ from forensics.model import Evidence, Options, Span
 from forensics.parsers.evtx import PARSER
 
 CHUNK, FILE_HEADER, CHUNK_HEADER = 65536, 4096, 512
-FEWEST_RECORDS = 10
+FULL = 60_000
+"""A chunk of a log in use is written until the next record does not fit."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def record_starts(chunk: bytes, free: int) -> tuple[int, ...]:
         if size < 28:
             return ()
         at += size
-    return tuple(starts) if at == free and len(starts) >= FEWEST_RECORDS else ()
+    return tuple(starts) if at == free and at >= FULL else ()
 
 
 def sources(paths: list[Path]) -> list[Source]:
@@ -93,7 +94,7 @@ def build(out: Path, megabytes: int, share: float, paths: list[Path]) -> tuple[i
     """Write the file; return how many records it has and how many are wanted."""
     found = sources(paths)
     if not found:
-        sys.exit("no whole chunk with ten records among the files given")
+        sys.exit("no full chunk among the files given")
     rich = [s for s in found if s.wanted / len(s.records) >= share] or found
     poor = [s for s in found if s.wanted / len(s.records) < share] or found
     chunks, records, wanted, taken = megabytes * 1_000_000 // CHUNK, 0, 0, [0, 0]

@@ -50,3 +50,10 @@ TIME_MIN_US: Final = 631_152_000_000_000
 
 TIME_MAX_US: Final = 4_102_444_800_000_000
 """2100-01-01T00:00:00Z in microseconds. Later is `bad_time`."""
+
+DECODER_SECONDS: Final = 20
+"""What the exact EVTX renderer may take for the odd records of one chunk: a thousandth of it does for real ones. Crafted
+bytes hold the native decoder for ever; the record that does so is `decoder_died`."""
+
+DECODER_DEATHS: Final = 8
+"""How often that may happen in one span before its other odd records are no longer tried, and are `decoder_died` too."""

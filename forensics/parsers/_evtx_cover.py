@@ -2,130 +2,161 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import pyarrow as pa
 
-from forensics.parsers._evtx_chunks import CHUNK, CHUNK_HEADER, Chunks
+from forensics.parsers._evtx_chunks import CHUNK_HEADER, SIGNATURE
 from forensics.schemas import REJECTS, SKIPS, empty, table
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from numpy.typing import NDArray
 
+    from forensics.parsers._evtx_chunks import Chunks
+
     Ints = NDArray[np.int64]
+    Pieces = tuple[Ints, Ints, NDArray[np.int8], Ints]
+    """Runs of bytes: where they start, their sizes, their fates, and how many records they hold."""
 
-_ORDER: Final = {"": 0}
+SKIPPED: Final = (
+    "event",
+    "reject",
+    "unwanted_event",
+    "unwanted_logon_type",
+    "slack",
+    "slack_copy",
+    "chunk_header",
+    "empty_chunk",
+    "free_space",
+)
+"""Fates by number: the first two make no skip, the last three are no records."""
+_EVENT, _REJECT = 0, 1
+_HEADER, _EMPTY, _FREE = (SKIPPED.index(word) for word in ("chunk_header", "empty_chunk", "free_space"))
+LARGEST_ORDINAL: Final = 10**18
+"""A record number from here on has no place in a locator; no real log counts so far."""
 
 
-@dataclass(slots=True)
 class Cover:
-    """Collects the skips and rejects of a run of chunks; `offset` is where the buffer starts in the stream."""
+    """Collects the fates of a run of chunks; `offset` is where the buffer starts in the stream."""
 
-    chunks: Chunks
-    used: int
-    offset: int
-    evidence_id: str
-    _skips: list[tuple[Ints, Ints, str, int]] = field(default_factory=list)
-    _rejects: list[dict[str, Any]] = field(default_factory=list)
+    def __init__(self, chunks: Chunks, offset: int, evidence_id: str) -> None:
+        self._chunks = chunks
+        self._offset = offset
+        self._evidence_id = evidence_id
+        self._fate = np.zeros(len(chunks.place), np.int8)
+        self._rejects: list[dict[str, Any]] = []
 
-    def skip_records(self, rows: Ints, reason: str) -> None:
+    def skip(self, rows: Ints, reason: str) -> None:
         """Records that were read as far as needed and hold nothing asked for."""
-        if len(rows):
-            self._skips.append((self.chunks.place[rows], self.chunks.size[rows], reason, 1))
+        self._fate[rows] = SKIPPED.index(reason)
 
-    def skip_places(self, places: Ints, sizes: Ints, reason: str) -> None:
-        """Records given by their places in the buffer."""
-        self._skips.append((places, sizes, reason, 1))
-
-    def reject_records(self, rows: Ints, reason: str, detail: str) -> None:
+    def reject(self, rows: Ints, reason: str, detail: str) -> None:
         """Records that cannot be read."""
+        self._fate[rows] = _REJECT
+        chunks = self._chunks
         for row in rows.tolist():
-            self._reject(
-                int(self.chunks.place[row]), int(self.chunks.size[row]), reason, detail, 1, self._header_id(row)
-            )
-
-    def rest(self) -> None:
-        """Account for everything that is no record."""
-        chunks = self.chunks
-        for number, start in enumerate(chunks.starts.tolist()):
-            end = min(start + CHUNK, self.used)
-            if chunks.empty[number]:
-                self._skips.append((np.array([start]), np.array([end - start]), "empty_chunk", 0))
-                continue
-            head = min(CHUNK_HEADER, end - start)
-            if chunks.bad_magic[number]:
-                detail = f"starts with {chunks.bytes[start : start + 8].tobytes().hex()}"
-                self._reject(start, head, "bad_chunk_magic", detail, 0, None)
-            else:
-                self._skips.append((np.array([start]), np.array([head]), "chunk_header", 0))
-            self._between(number, start + head, end)
+            number = chunks.number(int(chunks.place[row]) + 8, 8)
+            self._reject(int(chunks.place[row]), int(chunks.size[row]), reason, detail, number)
 
     def tables(self) -> tuple[pa.RecordBatch, pa.RecordBatch]:
         """Return (rejects, skips) in order of their places; skips of one reason that adjoin are one row."""
+        pieces = [self._runs(), self._headers(), self._gaps()]
+        at, size, fate, records = (np.concatenate(column) for column in zip(*pieces, strict=True))
+        order = np.argsort(at)
         rejects = sorted(self._rejects, key=lambda row: row["log_offset"])
         one = table(rejects, REJECTS).combine_chunks().to_batches()[0] if rejects else empty(REJECTS)
-        return one, self._merged()
+        return one, self._skips(*_merged(at[order], size[order], fate[order], records[order]))
 
-    def _between(self, number: int, start: int, end: int) -> None:
-        """Account for the bytes of one chunk between its header and its end that lie in no record."""
-        chunks = self.chunks
-        first, last = np.searchsorted(chunks.place, [start, end])
-        at = start
-        free = int(chunks.free[number])
-        stops = chunks.place[first:last].tolist()
-        ends = (chunks.place[first:last] + chunks.size[first:last]).tolist()
-        for stop, following in zip([*stops, end], [*ends, end], strict=True):
-            if stop > at:
-                self._gap(at, min(stop, max(at, free)), stop)
-            at = max(at, following)
+    def _runs(self) -> Pieces:
+        """Return runs of adjoining records that were skipped for one reason."""
+        chunks = self._chunks
+        at, size, fate, records = _merged(chunks.place, chunks.size, self._fate, np.ones(len(chunks.place), np.int64))
+        skipped = fate > _REJECT
+        return at[skipped], size[skipped], fate[skipped], records[skipped]
 
-    def _gap(self, at: int, middle: int, stop: int) -> None:
-        if middle > at:
-            damaged = self.chunks.bytes[at:middle].any()
-            self._reject(
-                at, middle - at, "damaged_bytes" if damaged else "zeroed_bytes", "no record starts here", 0, None
+    def _headers(self) -> Pieces:
+        """Account for the headers of chunks; those of chunks without their magic are rejects."""
+        chunks = self._chunks
+        size = np.where(chunks.empty, chunks.stops, np.minimum(chunks.starts + CHUNK_HEADER, chunks.stops))
+        size = size - chunks.starts
+        for number in np.flatnonzero(chunks.bad_magic).tolist():
+            start = int(chunks.starts[number])
+            found = chunks.bytes[start : min(start + 8, int(chunks.stops[number]))].tobytes().hex()
+            self._reject(start, int(size[number]), "bad_chunk_magic", f"a chunk that starts with {found}")
+        good = ~chunks.bad_magic
+        fate = np.where(chunks.empty[good], _EMPTY, _HEADER).astype(np.int8)
+        return chunks.starts[good], size[good], fate, np.zeros(len(fate), np.int64)
+
+    def _gaps(self) -> Pieces:
+        """Account for what lies in no record: free space is skipped, anything before it is damage."""
+        chunks = self._chunks
+        body = np.where(chunks.empty, chunks.stops, np.minimum(chunks.starts + CHUNK_HEADER, chunks.stops))
+        ends = chunks.place + chunks.size
+        before = np.empty_like(ends)
+        before[1:] = ends[:-1]
+        first = np.ones(len(ends), bool)
+        first[1:] = chunks.owner[1:] != chunks.owner[:-1]
+        before[first] = body[chunks.owner[first]]
+        last = body.copy()
+        # Of several records of a chunk the last one counts.
+        last[chunks.owner] = ends
+        gap, tail = np.flatnonzero(chunks.place > before), np.flatnonzero(chunks.stops > last)
+        start = np.concatenate([before[gap], last[tail]])
+        stop = np.concatenate([chunks.place[gap], chunks.stops[tail]])
+        middle = np.clip(chunks.free[np.searchsorted(chunks.starts, start, "right") - 1], start, stop)
+        for row in np.flatnonzero(middle > start).tolist():
+            self._damage(int(start[row]), int(middle[row]))
+        rest = stop > middle
+        count = int(rest.sum())
+        return middle[rest], (stop - middle)[rest], np.full(count, _FREE, np.int8), np.zeros(count, np.int64)
+
+    def _damage(self, at: int, stop: int) -> None:
+        raw = self._chunks.bytes[at:stop]
+        if not raw.any():
+            reason, detail = "zeroed_bytes", "zeros where records should be"
+        elif raw[:4].tobytes() != SIGNATURE:
+            reason, detail = "damaged_bytes", "no record starts here"
+        else:
+            size = int.from_bytes(raw[4:8].tobytes(), "little")
+            cut = stop == self._chunks.stops[-1] and size > stop - at
+            reason = "truncated_record" if cut else "damaged_record"
+            detail = (
+                f"a record of {size} bytes by its header, which {'the evidence ends inside' if cut else 'cannot be'}"
             )
-        if stop > middle:
-            self._skips.append((np.array([middle]), np.array([stop - middle]), "free_space", 0))
+        self._reject(at, stop - at, reason, detail)
 
-    def _header_id(self, row: int) -> int:
-        return int(self.chunks.words[self.chunks.place[row] + 8].astype(np.int64))
-
-    def _reject(self, at: int, length: int, reason: str, detail: str, records: int, ordinal: int | None) -> None:
+    def _reject(self, at: int, length: int, reason: str, detail: str, number: int | None = None) -> None:
+        """Reject a record by its number, or a run of bytes that is none."""
         self._rejects.append(
             {
-                "evidence_id": self.evidence_id,
-                "log_offset": at + self.offset,
+                "evidence_id": self._evidence_id,
+                "log_offset": at + self._offset,
                 "log_length": length,
-                "log_ordinal": ordinal,
+                "log_ordinal": number if number is not None and number < LARGEST_ORDINAL else None,
                 "reason": reason,
                 "detail": detail,
-                "records": records,
+                "records": 0 if number is None else 1,
             }
         )
 
-    def _merged(self) -> pa.RecordBatch:
-        if not self._skips:
-            return empty(SKIPS)
-        reasons = sorted({reason for _, _, reason, _ in self._skips})
-        at = np.concatenate([places for places, _, _, _ in self._skips])
-        size = np.concatenate([sizes for _, sizes, _, _ in self._skips])
-        word = np.concatenate([np.full(len(p), reasons.index(r)) for p, _, r, _ in self._skips])
-        records = np.concatenate([np.full(len(p), n) for p, _, _, n in self._skips])
-        order = np.argsort(at, kind="stable")
-        at, size, word, records = at[order], size[order], word[order], records[order]
-        new = np.ones(len(at), bool)
-        new[1:] = (at[1:] != at[:-1] + size[:-1]) | (word[1:] != word[:-1])
-        first = np.flatnonzero(new)
-        rows = {
-            "evidence_id": [self.evidence_id] * len(first),
-            "log_offset": at[first] + self.offset,
-            "log_length": np.add.reduceat(size, first),
-            "reason": [reasons[i] for i in word[first].tolist()],
-            "records": np.add.reduceat(records, first),
+    def _skips(self, at: Ints, size: Ints, fate: NDArray[np.int8], records: Ints) -> pa.RecordBatch:
+        words = pa.DictionaryArray.from_arrays(pa.array(fate.astype(np.int32)), pa.array(SKIPPED))
+        columns = {
+            "evidence_id": pa.repeat(pa.scalar(self._evidence_id), len(at)),
+            "log_offset": pa.array(at + self._offset),
+            "log_length": pa.array(size),
+            "reason": words.cast(pa.string()),
+            "records": pa.array(records),
         }
-        import pyarrow as pa  # noqa: PLC0415
+        return pa.RecordBatch.from_arrays([columns[f.name] for f in SKIPS], schema=SKIPS)
 
-        return pa.RecordBatch.from_arrays([pa.array(rows[f.name], f.type) for f in SKIPS], schema=SKIPS)
+
+def _merged(at: Ints, size: Ints, fate: NDArray[np.int8], records: Ints) -> Pieces:
+    """Make one piece of those that adjoin and share their fate."""
+    if not len(at):
+        return at, size, fate, records
+    new = np.ones(len(at), bool)
+    new[1:] = (at[1:] != at[:-1] + size[:-1]) | (fate[1:] != fate[:-1])
+    first = np.flatnonzero(new)
+    return at[first], np.add.reduceat(size, first), fate[first], np.add.reduceat(records, first)

@@ -1,34 +1,49 @@
-"""The exact path: one chunk rendered by the `evtx` package (Rust), for records that the columnar reader cannot prove.
+"""The exact path: records that the columnar reader cannot prove, rendered by the `evtx` package (Rust).
 
-The package works on files, so the chunk is given to it in memory behind a file header of its own; nothing is written.
+The package works on files and walks a chunk from its start. So each chunk is given to it in memory, behind a file header of
+our own, with its chain laid through the records asked for and nothing else; nothing is written. It runs in a process of its
+own (`_evtx_child`) that is stopped when it takes too long.
 """
 
 from __future__ import annotations
 
-import io
+import atexit
 import struct
+import subprocess
+import sys
+import threading
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import evtx
 import orjson
 
 from forensics.instants import FILETIME_EPOCH_US, microseconds
-from forensics.parsers._evtx_chunks import CHUNK
+from forensics.limits import DECODER_DEATHS, DECODER_SECONDS
+from forensics.parsers._evtx_child import ASK, BROKEN, NOTHING, OVER, SAY
+from forensics.parsers._evtx_chunks import CHUNK, CHUNK_HEADER, FILE_HEADER, MINIMUM, SIGNATURE
+from forensics.parsers._evtx_values import SEPARATOR
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
+
+UNDECODABLE: Final = "undecodable_record"
+DIED: Final = "decoder_died"
+LOST: Final = {
+    UNDECODABLE: "neither reader can decode it",
+    DIED: f"the renderer died of it or was stopped after {DECODER_SECONDS} s",
+}
+"""Why a record could not be rendered, and the sentence that says so."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """One record as the package renders it: System values and the event's own fields, as text."""
+    """One record as the package renders it: System values and the event's own fields, as text. `us` is since 1970."""
 
-    header_id: int
     provider: str
     event_id: int
-    ticks: int
+    us: int | None
     record_id: int | None
     computer: str
     channel: str
@@ -36,100 +51,215 @@ class Rendered:
     named: dict[str, str]
 
 
-_HEADER: Final = 4096
+_TABLES: Final = slice(128, CHUNK_HEADER)
+"""The chunk's tables of names and templates; where they are damaged the package does without."""
+_SCRIPT: Final = str(Path(__file__).with_name("_evtx_child.py"))
 
 
-def render(chunk: bytes) -> list[Rendered]:
-    """Return every record of a chunk that the package can render; an empty list if it cannot read the chunk at all."""
-    header = bytearray(_HEADER)
-    header[:8] = b"ElfFile\0"
-    struct.pack_into("<QQQIHHHH", header, 8, 0, 0, 0, 128, 1, 3, _HEADER, 1)
-    whole = bytes(header) + chunk.ljust(CHUNK, b"\0")
-    out: list[Rendered] = []
-    try:
-        out.extend(_records(whole))
-    except BaseException as error:  # a panic of the native library is no Exception
-        if isinstance(error, (KeyboardInterrupt, SystemExit, MemoryError)):
-            raise
-    return out
+class _Child:
+    """The renderer's process: started when it is first needed, and again when it died."""
 
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lock = threading.Lock()
 
-def _records(whole: bytes) -> Iterator[Rendered]:
-    walk = iter(evtx.PyEvtxParser(io.BytesIO(whole), number_of_threads=1).records_json())
-    for _ in range(CHUNK // 24):
+    def ask(self, file: bytes, skip: int) -> tuple[list[bytes | None], int | None]:
+        """Return the JSON of each record, None where there is none, and how it ended: OVER, BROKEN, or None for a death."""
+        with self._lock:
+            process = self._process or self._start()
+            watch = threading.Timer(DECODER_SECONDS, process.kill)
+            watch.daemon = True
+            watch.start()
+            out: list[bytes | None] = []
+            end = None
+            try:
+                end = self._exchange(process, ASK.pack(len(file), skip) + file, out)
+            finally:
+                watch.cancel()
+                if end is None:
+                    self._stop()
+            return out, end
+
+    @staticmethod
+    def _exchange(process: subprocess.Popen[bytes], asked: bytes, out: list[bytes | None]) -> int | None:
+        assert process.stdin is not None  # noqa: S101  # both are pipes
+        assert process.stdout is not None  # noqa: S101
         try:
-            record = next(walk)
-            if record is None:
-                continue
-            rendered = _of(record)
-        except StopIteration:
-            return
-        except (RuntimeError, ValueError, KeyError, TypeError, AttributeError, OSError):
-            # One record that cannot be rendered; the package goes on behind it.
-            continue
-        yield rendered
+            process.stdin.write(asked)
+            process.stdin.flush()
+        except OSError:
+            return None
+        while len(head := process.stdout.read(SAY.size)) == SAY.size:
+            (size,) = SAY.unpack(head)
+            if size in (OVER, BROKEN):
+                return int(size)
+            said = None if size == NOTHING else process.stdout.read(size)
+            if said is not None and len(said) < size:
+                return None
+            out.append(said)
+        return None
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        # -P: nothing is imported from the script's folder, where modules carry names of the standard library's kind.
+        self._process = subprocess.Popen(  # noqa: S603  # this very interpreter and our own script
+            [sys.executable, "-P", _SCRIPT],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        return self._process
+
+    def _stop(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
+
+    def close(self) -> None:
+        """Stop the process, if there is one."""
+        with self._lock:
+            self._stop()
 
 
-def _of(record: dict[str, Any]) -> Rendered:
-    event = orjson.loads(record["data"])["Event"]
+_CHILD: Final = _Child()
+atexit.register(_CHILD.close)
+
+
+class Renderer:
+    """Renders the odd records of one span. Its deaths are counted: past DECODER_DEATHS nothing more is tried."""
+
+    def __init__(self) -> None:
+        self._deaths = 0
+
+    def render(self, chunk: bytes, records: Sequence[tuple[int, int]]) -> list[Rendered | str]:
+        """Render the records at some (place, size) of a chunk; a word of LOST for each that cannot be rendered."""
+        out = self._attempt(chunk, records)
+        if not any(isinstance(one, Rendered) for one in out):
+            bare = bytearray(chunk)
+            bare[_TABLES] = bytes(CHUNK_HEADER - 128)
+            out = self._attempt(bytes(bare), records)
+        return out
+
+    def _attempt(self, chunk: bytes, records: Sequence[tuple[int, int]]) -> list[Rendered | str]:
+        """Render the chain; behind a record that ends the package's walk, or kills it, the rest is asked for anew."""
+        out, end = self._walk(chunk, records)
+        if end == BROKEN and len(records) > 1:
+            for one in records[len(out) :]:
+                out += self._walk(chunk, [one])[0] or [UNDECODABLE]
+        while end is None and len(out) < len(records):
+            out.append(DIED)
+            if len(out) < len(records):
+                more, end = self._walk(chunk, records[len(out) :])
+                out += more
+        return (out + [UNDECODABLE] * len(records))[: len(records)]
+
+    def _walk(self, chunk: bytes, records: Sequence[tuple[int, int]]) -> tuple[list[Rendered | str], int | None]:
+        """Return what the package says of each record up to where it stopped, and how it ended."""
+        before = records[0][0] - CHUNK_HEADER
+        if 0 < before < MINIMUM:
+            return [UNDECODABLE] * len(records), OVER
+        if self._deaths >= DECODER_DEATHS:
+            return [DIED] * len(records), OVER
+        said, end = _CHILD.ask(_laid(chunk, records), skip=1 if before else 0)
+        self._deaths += end is None
+        return [_parsed(one) for one in said[: len(records)]], end
+
+
+def _laid(chunk: bytes, records: Sequence[tuple[int, int]]) -> bytes:
+    """Return a file of one chunk whose chain leads through the records, each stretched to the next."""
+    header = bytearray(FILE_HEADER)
+    struct.pack_into("<8sQQQIHHHH", header, 0, b"ElfFile\0", 0, 0, 0, 128, 1, 3, FILE_HEADER, 1)
+    out = bytearray(chunk.ljust(CHUNK, b"\0"))
+    out[:8] = b"ElfChnk\0"
+    ends = [place for place, _ in records[1:]] + [sum(records[-1])]
+    for (place, _), end in zip(records, ends, strict=True):
+        struct.pack_into("<I", out, place + 4, end - place)
+    first = records[0][0]
+    if first > CHUNK_HEADER:
+        # What lies before the first one becomes a record that is passed over.
+        struct.pack_into("<4sI", out, CHUNK_HEADER, SIGNATURE, first - CHUNK_HEADER)
+    struct.pack_into("<I", out, 48, ends[-1])
+    return bytes(header + out)
+
+
+def _parsed(said: bytes | None) -> Rendered | str:
+    try:
+        return UNDECODABLE if said is None else _rendered(orjson.loads(said)["Event"])
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+        return UNDECODABLE
+
+
+def _rendered(event: dict[str, Any]) -> Rendered:
     system = event["System"]
-    event_id = system["EventID"]
     named: dict[str, str] = {}
-    for part in (event.get("EventData"), event.get("UserData")):
-        _leaves(part, named)
-    sequence = system.get("EventRecordID")
+    for part, value in event.items():
+        if part not in {"System", "#attributes"}:
+            _leaves(part, value, named)
+    sequence = _said(system.get("EventRecordID"))
+    time = _attribute(system, "TimeCreated", "SystemTime")
     return Rendered(
-        header_id=record["event_record_id"],
         provider=_attribute(system, "Provider", "Name"),
-        event_id=int(event_id["#text"] if isinstance(event_id, dict) else event_id),
-        ticks=_ticks(_attribute(system, "TimeCreated", "SystemTime")),
-        record_id=_number(sequence),
-        computer=str(system.get("Computer") or ""),
-        channel=str(system.get("Channel") or ""),
+        event_id=int(_said(system["EventID"])),
+        us=microseconds(datetime.fromisoformat(time)) if time else None,
+        record_id=int(sequence) if sequence.isdigit() else None,
+        computer=_said(system.get("Computer")),
+        channel=_said(system.get("Channel")),
         activity=_attribute(system, "Correlation", "ActivityID"),
         named=named,
     )
 
 
-def _number(sequence: Any) -> int | None:  # noqa: ANN401  # JSON
-    """A record number that does not fit 63 bits was made up by damage; it is none."""
-    number = int(sequence) if sequence is not None else -1
-    return number if 0 <= number < 1 << 63 else None
+def filetime(us: int) -> int:
+    """Return microseconds since 1970 as FILETIME; the package cuts the last digit of it."""
+    return (us + FILETIME_EPOCH_US) * 10
 
 
 def _attribute(system: dict[str, Any], element: str, name: str) -> str:
     found = system.get(element)
-    return str((found.get("#attributes") or {}).get(name) or "") if isinstance(found, dict) else ""
+    return _said((found.get("#attributes") or {}).get(name)) if isinstance(found, dict) else ""
 
 
-def _ticks(text: str) -> int:
-    """The package cuts times to microseconds."""
-    return (microseconds(datetime.fromisoformat(text)) + FILETIME_EPOCH_US) * 10 if text else 0
-
-
-def _leaves(part: Any, named: dict[str, str]) -> None:  # noqa: ANN401  # JSON
-    if not isinstance(part, dict):
+def _leaves(name: str, value: Any, named: dict[str, str]) -> None:  # noqa: ANN401  # JSON
+    """Collect the texts below an element under their last names; a second one of a name is numbered."""
+    if name == "Data":
+        listed = value.get("#text") if isinstance(value, dict) else value
+        for number, one in enumerate(listed if isinstance(listed, list) else [listed], 1):
+            if said := _said(one):
+                named[_free(f"Data{number}", named)] = said
         return
-    for name, value in part.items():
-        if name == "#attributes":
-            continue
-        if name == "Data":
-            listed = value.get("#text") if isinstance(value, dict) else value
-            many = listed if isinstance(listed, list) else [listed]
-            named |= {f"Data{number}": _said(one) for number, one in enumerate(many, 1) if _said(one)}
-        elif isinstance(value, dict) and "#text" not in value:
-            _leaves(value, named)
-        else:
-            said = _said(value.get("#text") if isinstance(value, dict) else value)
-            if said:
-                named[name] = said
+    if isinstance(value, dict) and "#text" not in value:
+        for key, below in value.items():
+            if key != "#attributes":
+                _leaves(key, below, named)
+        return
+    if said := _said(value):
+        named[_free(name, named)] = said
+
+
+def _free(name: str, named: dict[str, str]) -> str:
+    number = 2
+    free = name
+    while free in named:
+        free, number = f"{name}#{number}", number + 1
+    return free
 
 
 def _said(value: Any) -> str:  # noqa: ANN401  # JSON
     if value is None:
         return ""
+    if isinstance(value, dict):
+        return _said(value.get("#text"))
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list):
-        return "\u241f".join(_said(one) for one in value)
-    return str(value)
+        return SEPARATOR.join(_said(one) for one in value)
+    return _canonical(str(value))
+
+
+def _canonical(text: str) -> str:
+    """Bring GUIDs to lower case, as the columnar path writes them; any other text is left as it is."""
+    if len(text) == 36 and text[8::5][:4] == "----" and text.isascii():
+        digits = text.replace("-", "")
+        if len(digits) == 32 and all(c in "0123456789ABCDEF" for c in digits):
+            return text.lower()
+    return text

@@ -1,234 +1,259 @@
-"""EVTX records as rows of the events table: the fields that the table of meanings names fill the columns.
+"""Groups of EVTX records as rows of the events table: one frame over all of them, one column at a time.
 
-Both ways in, columnar and rendered, end in a `Fields`: columns by field name, so that one code gives them their meaning.
+A frame knows for each of its records, in order of their places, which value fills which column; each distinct value is
+rendered and read once, whatever events it stands in.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from forensics.instants import FILETIME_EPOCH_US
 from forensics.limits import TIME_MAX_US, TIME_MIN_US
-from forensics.parsers._address import source_ip
-from forensics.parsers._evtx_values import filetime_texts
+from forensics.parsers._evtx_cover import LARGEST_ORDINAL
+from forensics.parsers._evtx_meaning import NOT_KEPT, NUMBERS, READERS, guid, kept, outcome, present
+from forensics.parsers._evtx_values import Words, integers, words
 from forensics.parsers._fast_columns import constant, nulls
-from forensics.parsers._rdp import CORE, MEANINGS, SECURITY
-from forensics.schemas import EVENTS
+from forensics.parsers._rdp import RENAMED
+from forensics.schemas import EVENTS, TIME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
-    from forensics.parsers._rdp import Meaning
+    from forensics.parsers._evtx_chunks import Chunks
+    from forensics.parsers._evtx_columns import Group
+    from forensics.parsers._evtx_template import Slot
+
+    Ints = NDArray[np.int64]
+    Bools = NDArray[np.bool_]
 
 LOG_FORMAT: Final = "evtx"
-_EMPTY: Final = frozenset({"", "-"})
+CHANNEL: Final = "channel"
+"""The key in `unmapped` under which System's channel is kept."""
+_SYSTEM: Final = "Event/System/"
 
 
-@dataclass(slots=True)
-class Fields:
-    """Records of one provider and event id, in ascending place. `named` holds the event's own fields as text columns.
+class Frame:
+    """The wanted records of a run of chunks, in order of their places."""
 
-    `ticks` is TimeCreated as FILETIME; `offset` is the place in the stream; `header_id` the record header's number.
-    """
+    def __init__(self, chunks: Chunks, groups: Sequence[Group]) -> None:
+        self._chunks = chunks
+        self._groups = [group for group in groups if len(group.rows)]
+        rows = [group.rows for group in self._groups] or [np.zeros(0, np.int64)]
+        self.rows: Ints = np.sort(np.concatenate(rows))
+        self._place = chunks.place[self.rows]
+        self._of = np.zeros(len(self.rows), np.int64)
+        """The number of each record's group."""
+        self._outer = self._matrix([group.outer_values for group in self._groups])
+        self._inner = self._matrix([group.inner_values for group in self._groups])
+        self.ticks, self.has_time = self.system_integers("TimeCreated@SystemTime")
 
-    provider: str
-    event_id: int
-    offset: NDArray[np.int64]
-    length: NDArray[np.int64]
-    header_id: NDArray[np.int64]
-    ticks: NDArray[np.int64]
-    record_id: NDArray[np.int64]
-    record_id_absent: NDArray[np.bool_]
-    computer: pa.DictionaryArray
-    channel: pa.DictionaryArray
-    activity: pa.DictionaryArray
-    named: Mapping[str, pa.DictionaryArray]
-    flags: pa.DictionaryArray
+    def __len__(self) -> int:
+        return len(self.rows)
 
-    def only(self, keep: NDArray[np.bool_]) -> Fields:
-        """Return some of the records."""
-        mask = pa.array(keep)
-        return Fields(
-            self.provider,
-            self.event_id,
-            self.offset[keep],
-            self.length[keep],
-            self.header_id[keep],
-            self.ticks[keep],
-            self.record_id[keep],
-            self.record_id_absent[keep],
-            self.computer.filter(mask),
-            self.channel.filter(mask),
-            self.activity.filter(mask),
-            {name: column.filter(mask) for name, column in self.named.items()},
-            self.flags.filter(mask),
-        )
+    def _matrix(self, values: Sequence[Ints]) -> Ints:
+        # A line a value, since columns of the events are read one after another.
+        out = np.zeros((max((v.shape[1] for v in values), default=0) + 1, len(self)), np.int64)
+        for number, (group, own) in enumerate(zip(self._groups, values, strict=True)):
+            at = np.searchsorted(self.rows, group.rows)
+            self._of[at] = number
+            out[: own.shape[1], at] = own.T
+        # The last line is nothing: a place with neither type nor size.
+        out[-1] = self._place
+        return out
+
+    def system(self, path: str) -> Words:
+        """Return a place of the System element as text."""
+        return self._words(self._outer, [group.outer.slots.get(_SYSTEM + path) for group in self._groups])
+
+    def system_integers(self, path: str) -> tuple[Ints, Bools]:
+        """Return a place of the System element as numbers, and which rows have one."""
+        slots = [group.outer.slots.get(_SYSTEM + path) for group in self._groups]
+        return integers(self._chunks, self._picked(self._outer, slots))
+
+    def own(self, names: Sequence[str | None]) -> Words:
+        """Return as text the field of the event's own part that has the name given for its group."""
+        slots = [
+            group.inner.fields.get(name) if name else None for group, name in zip(self._groups, names, strict=True)
+        ]
+        return self._words(self._inner, slots)
+
+    def meant(self, say: Callable[[Group], str | None]) -> Words:
+        """Return as text the field that `say` names for each group."""
+        return self.own([say(group) for group in self._groups])
+
+    def each(self, say: Callable[[Group], str]) -> Words:
+        """Return one word for all the records of a group."""
+        return Words(self._of.astype(np.int32), [say(group) for group in self._groups]).map(str)
+
+    def kept_fields(self, where: Callable[[str], bool]) -> list[list[str]]:
+        """Return, for each group, the fields that `unmapped` keeps and whose keys pass a test, in order of their keys."""
+        out = []
+        for group in self._groups:
+            keyed = sorted((key_of(group.provider, group.event_id, name), name) for name in _kept_fields(group))
+            out.append([name for key, name in keyed if where(key)])
+        return out
+
+    def keyed(self, names: Sequence[str | None]) -> Words:
+        """Return one field of each group as `"key": "text"`."""
+        values = self.own(names)
+        keys = [
+            key_of(group.provider, group.event_id, name) if name else ""
+            for group, name in zip(self._groups, names, strict=True)
+        ]
+        distinct = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+        span = len(values.words) + 1
+        pair = np.array([distinct[key] for key in keys], np.int64)[self._of] * span + values.codes
+        coded = pa.array(pair, mask=values.codes < 0).dictionary_encode()
+        told, listed = [], list(distinct)
+        for value in coded.dictionary.to_pylist():
+            key, code = listed[value // span], value % span
+            text = kept(key, values.words[code])
+            told.append(f"{as_json(key)}: {as_json(text)}" if text else "")
+        return Words(coded.indices.fill_null(-1).to_numpy(), told).map(str)
+
+    def _picked(self, matrix: Ints, slots: Sequence[Slot | None]) -> Ints:
+        """Return the value of each record's own slot, packed; nothing where it has none."""
+        last = len(matrix) - 1
+        index = [-1 if slot is None or slot.constant is not None else min(slot.index, last) for slot in slots]
+        at = np.array(index or [-1], np.int64)[self._of]
+        out: Ints = matrix[index[0]] if len(set(index)) == 1 else matrix[at, np.arange(len(self))]
+        return out
+
+    def _words(self, matrix: Ints, slots: Sequence[Slot | None]) -> Words:
+        out = words(self._chunks, self._picked(matrix, slots))
+        constants = [-1 if slot is None or slot.constant is None else number for number, slot in enumerate(slots)]
+        if max(constants, default=-1) < 0:
+            return out
+        told = [slot.constant or "" if slot is not None else "" for slot in slots]
+        return Words(np.array(constants, np.int32)[self._of], told).over(out)
 
 
-def time_is_possible(ticks: NDArray[np.int64]) -> NDArray[np.bool_]:
+def _kept_fields(group: Group) -> list[str]:
+    used = set(group.meaning.columns.values())
+    return [name for name in group.inner.fields if name not in used and name not in NOT_KEPT]
+
+
+def key_of(provider: str, event_id: int, name: str) -> str:
+    """Return the key of a field in `unmapped`; System's channel has its own, which no field takes."""
+    key = RENAMED.get((provider, event_id, name), name)
+    return f"event_{key}" if key == CHANNEL else key
+
+
+def as_json(text: str) -> str:
+    """Return a text as JSON writes it, letters of every script as they are."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def possible(ticks: Ints) -> Bools:
     """Say which FILETIME values lie within the bounds of limits.py."""
-    us = ticks // 10 - 11_644_473_600_000_000
+    us = ticks // 10 - FILETIME_EPOCH_US
     return (us >= TIME_MIN_US) & (us <= TIME_MAX_US)
 
 
-def events(fields: Fields, evidence_id: str) -> pa.RecordBatch:
-    """Return the records as events."""
-    meaning = MEANINGS[fields.provider, fields.event_id]
-    count = len(fields.offset)
-    columns: dict[str, Any] = {
-        "time": pa.array(fields.ticks // 10 - 11_644_473_600_000_000, pa.int64()).cast(EVENTS.field("time").type),
-        "time_original": filetime_texts(fields.ticks).dictionary_encode(),
+def events(frame: Frame, chunks: Chunks, offset: int, evidence_id: str, flags: Words) -> tuple[pa.RecordBatch, Bools]:
+    """Return the records as events, and which rows hold a text where a number should be: those are not right yet."""
+    count = len(frame)
+    record_id, has_id = frame.system_integers("EventRecordID")
+    header_id = chunks.word(chunks.place[frame.rows] + 8).astype(np.int64)
+    columns: dict[str, pa.Array] = {
+        "time": _times(frame.ticks),
+        "time_original": _texts_of_times(frame.ticks),
         "time_basis": constant("filetime_utc", count),
-        "event_action": constant(meaning.action, count),
-        "event_outcome": constant(meaning.outcome, count),
-        "event_provider": constant(fields.provider, count),
-        "event_code": constant(str(fields.event_id), count),
-        "event_sequence": pa.array(fields.record_id, pa.int64(), mask=fields.record_id_absent),
-        "host_name": fields.computer,
-        "activity_id": _each(fields.activity, _guid),
+        "event_action": frame.each(lambda group: group.meaning.action).arrow(),
+        "event_outcome": _outcomes(frame).arrow(),
+        "event_provider": frame.each(lambda group: group.provider).arrow(),
+        "event_code": frame.each(lambda group: str(group.event_id)).arrow(),
+        "event_sequence": _numbers(record_id, has_id & (record_id >= 0), pa.int64()),
+        "host_name": frame.system("Computer").map(present).arrow(),
+        "activity_id": frame.system("Correlation@ActivityID").map(guid).arrow(),
         "log_format": constant(LOG_FORMAT, count),
         "evidence_id": constant(evidence_id, count),
-        "log_offset": pa.array(fields.offset),
-        "log_length": pa.array(fields.length),
-        "log_ordinal": pa.array(fields.header_id),
-        "flags": fields.flags,
+        "log_offset": pa.array(chunks.place[frame.rows] + offset),
+        "log_length": pa.array(chunks.size[frame.rows]),
+        "log_ordinal": _numbers(header_id, (header_id >= 0) & (header_id < LARGEST_ORDINAL), pa.int64()),
+        "unmapped": _unmapped(frame),
+        "flags": flags.arrow(),
     }
-    for column, name in meaning.columns.items():
-        if name in fields.named:
-            columns |= _READERS.get(column, _plain)(column, fields.named[name])
-    columns |= _outcome(fields, meaning)
-    columns["unmapped"] = _unmapped(fields, meaning, count)
+    meant, unread = _meant(frame)
+    columns |= meant
     arrays = [columns[f.name] if f.name in columns else nulls(f.type, count) for f in EVENTS]
-    return pa.RecordBatch.from_arrays(arrays, schema=EVENTS)
+    return pa.RecordBatch.from_arrays(arrays, schema=EVENTS), unread
 
 
-def _each(column: pa.DictionaryArray, change: Callable[[str], str | None]) -> pa.DictionaryArray:
-    """Change every distinct value once; a value changed to None is null."""
-    values = [change(value) for value in column.dictionary.to_pylist()]
-    distinct = pa.array(values, pa.string()).dictionary_encode()
-    return pa.DictionaryArray.from_arrays(distinct.indices.take(column.indices), distinct.dictionary)
+def _times(ticks: Ints) -> pa.Array:
+    return pa.array(ticks // 10 - FILETIME_EPOCH_US).cast(TIME)
 
 
-def _guid(text: str) -> str | None:
-    return text.strip("{}").lower() or None
+def _texts_of_times(ticks: Ints) -> pa.DictionaryArray:
+    """Return FILETIMEs as ISO 8601 with seven digits: what `filetime_text` says of one."""
+    # Arrow writes `2017-01-18 09:03:09.123456`.
+    micro = pa.array(ticks // 10 - FILETIME_EPOCH_US).cast(pa.timestamp("us")).cast(pa.string())
+    last = pa.array([f"{digit}Z" for digit in range(10)]).take(pa.array(ticks % 10))
+    text = pc.binary_join_element_wise(pc.utf8_replace_slice(micro, 10, 11, "T"), last, "")
+    return text.dictionary_encode()
 
 
-def _present(text: str) -> str | None:
-    return None if text in _EMPTY else text
+def _numbers(values: Ints, present_at: Bools, kind: pa.DataType) -> pa.Array:
+    return pa.array(values, kind, mask=None if present_at.all() else ~present_at)
 
 
-def _plain(column: str, values: pa.DictionaryArray) -> dict[str, pa.Array]:
-    return {column: _each(values, _present)}
+def _outcomes(frame: Frame) -> Words:
+    said = frame.meant(lambda group: group.meaning.verdict)
+    return said.map(outcome).over(frame.each(lambda group: group.meaning.outcome))
 
 
-def _integer(column: str, values: pa.DictionaryArray) -> dict[str, pa.Array]:
-    def number(text: str) -> int | None:
-        try:
-            value = int(text, 0) if text.isascii() else -1
-        except ValueError:
-            return None
-        return value if 0 <= value < 1 << 31 else None
-
-    parsed = pa.array([number(text) for text in values.dictionary.to_pylist()], EVENTS.field(column).type)
-    return {column: parsed.take(values.indices)}
-
-
-def _hexadecimal(column: str, values: pa.DictionaryArray) -> dict[str, pa.Array]:
-    def normal(text: str) -> str | None:
-        try:
-            value = int(text, 0)
-        except ValueError:
-            return _present(text)
-        return hex(value) if value else None
-
-    return {column: _each(values, normal)}
-
-
-def _account(_column: str, values: pa.DictionaryArray) -> dict[str, pa.Array]:
-    r"""`DOMAIN\name` in one field."""
-    return {
-        "user_name": _each(values, lambda text: _present(text.rpartition("\\")[2])),
-        "user_domain": _each(values, lambda text: _present(text.rpartition("\\")[0])),
-    }
-
-
-def _address(_column: str, values: pa.DictionaryArray) -> dict[str, pa.Array]:
-    """An address, alone or with its port: `10.0.2.16:52202`, `[10.0.2.16]:59407`; LOCAL in any language is none."""
-    parsed = [_split_port(text) for text in values.dictionary.to_pylist()]
-    out: dict[str, pa.Array] = {
-        "source_address": _each(values, _present),
-        "source_ip": _each(values, lambda text: source_ip(_split_port(text)[0])),
-    }
-    if any(port is not None for _, port in parsed):
-        out["source_port"] = pa.array([port for _, port in parsed], pa.int32()).take(values.indices)
-    return out
-
-
-def _split_port(text: str) -> tuple[str, int | None]:
-    host, colon, port = text.rpartition(":")
-    single = (host[:1] == "[" and host[-1:] == "]") or ":" not in host
-    if colon and host and single and port.isascii() and port.isdigit() and len(port) <= 5:
-        return host, int(port)
-    return text, None
-
-
-def _zone(_column: str, values: pa.DictionaryArray) -> dict[str, pa.Array]:
-    """RdpCoreTS 104 writes whole hours from UTC in brackets, `[9]` or `[-7]`; a half hour cannot be shown."""
-
-    def offset(text: str) -> str | None:
-        try:
-            hours = int(text.strip("[]"))
-        except ValueError:
-            return _present(text)
-        return f"{'-' if hours < 0 else '+'}{abs(hours):02d}:00" if abs(hours) <= 14 else _present(text)
-
-    return {"client_zone": _each(values, offset)}
-
-
-_READERS: Final = {
-    "account": _account,
-    "address": _address,
-    "client_zone": _zone,
-    "logon_id": _hexadecimal,
-    "logon_type": _integer,
-    "session_id": _integer,
-    "source_port": _integer,
-}
-
-
-def _outcome(fields: Fields, meaning: Meaning) -> dict[str, pa.Array]:
-    """An NTLM check says by its status whether it succeeded."""
-    if (fields.provider, fields.event_id) != (SECURITY, 4776) or "Status" not in fields.named:
-        return {}
-    del meaning
-    return {"event_outcome": _each(fields.named["Status"], lambda text: "success" if text == "0x0" else "failure")}
-
-
-def _unmapped(fields: Fields, meaning: Meaning, count: int) -> pa.Array:
-    """Return the fields that fill no column as JSON text, keys sorted; joined by column, not by row."""
-    used = set(meaning.columns.values()) - {"ClientIP"}
-    keep = sorted(fields.named) if meaning.rest == ("*",) else sorted(set(meaning.rest) & set(fields.named))
-    parts = []
-    for name in keep:
-        if name in used and fields.provider != CORE:
+def _meant(frame: Frame) -> tuple[dict[str, pa.Array], Bools]:
+    """Fill the columns that the table of meanings names."""
+    texts: dict[str, Words] = {}
+    numbers: dict[str, tuple[Ints, Bools]] = {}
+    unread = np.zeros(len(frame), bool)
+    for meant, (filled, read) in READERS.items():
+        column = frame.meant(lambda group, meant=meant: group.meaning.columns.get(meant))  # type: ignore[misc]
+        if (column.codes < 0).all():
             continue
-        parts.append(_said("cleared_channel" if name == "Channel" else name, fields.named[name]))
-    parts.append(_said("channel", fields.channel))
-    # Null parts become nothing, so each brings its own comma, and the first of a row goes. (Arrow's own skipping of nulls
-    # drops whole rows.)
-    joined = pc.binary_join_element_wise(*parts, "", null_handling="replace", null_replacement="")
-    inside = pc.utf8_slice_codeunits(joined, 2)
-    braces = [pa.repeat(pa.scalar(mark), count) for mark in ("{", "}")]
-    return pc.binary_join_element_wise(braces[0], inside, braces[1], "")
+        cells = [read(word) for word in column.words]
+        for number, name in enumerate(filled):
+            found = [cell[number] for cell in cells]
+            if not pa.types.is_integer(EVENTS.field(name).type):
+                of = dict(zip(column.words, found, strict=True))
+                mapped = column.map(lambda word, of=of: of[word])  # type: ignore[misc]
+                texts[name] = texts[name].over(mapped) if name in texts else mapped
+                continue
+            lookup = np.array([-1 if cell is None else cell for cell in found] + [-1], np.int64)
+            value = lookup[column.codes]
+            if meant in NUMBERS:
+                strange = np.array([present(w) is not None for w in column.words] + [False])
+                unread |= (value < 0) & strange[column.codes]
+            before = numbers.get(name, (np.full(len(frame), -1), unread))[0]
+            value = np.where(before < 0, value, before)
+            numbers[name] = value, value >= 0
+    out = {name: column.arrow() for name, column in texts.items()}
+    return out | {name: _numbers(*pair, EVENTS.field(name).type) for name, pair in numbers.items()}, unread
 
 
-def _said(name: str, column: pa.DictionaryArray) -> pa.StringArray:
-    key = f", {json.dumps(name)}: "
-    return _each(column, lambda text: key + json.dumps(text, ensure_ascii=False)).cast(pa.string())
+def _unmapped(frame: Frame) -> pa.Array:
+    """Return the fields that fill no column as JSON text, keys sorted: joined a column at a time."""
+    channel = frame.system("Channel").map(lambda text: f'"{CHANNEL}": {as_json(text)}').arrow().cast(pa.string())
+    before = frame.kept_fields(lambda key: key < CHANNEL)
+    after = frame.kept_fields(lambda key: key > CHANNEL)
+    parts = [*_pieces(frame, before), channel, *_pieces(frame, after)]
+    # The opening brace is joined like a part, since Arrow leaves out rows of which every part is null.
+    opened = pc.binary_join_element_wise(pa.scalar("{"), *parts, ", ", null_handling="skip")
+    return pc.binary_join_element_wise(pc.utf8_replace_slice(opened, 1, 3, ""), pa.scalar("}"), "")
+
+
+def _pieces(frame: Frame, names: Sequence[Sequence[str]]) -> list[pa.Array]:
+    """Return the first field of every group, the second of every group, and so on, each as `"key": "text"`."""
+    longest = max(map(len, names), default=0)
+    return [
+        frame.keyed([listed[number] if number < len(listed) else None for listed in names]).arrow().cast(pa.string())
+        for number in range(longest)
+    ]

@@ -1,4 +1,4 @@
-"""Binary XML template definitions: walked once in Python, then known by their bytes.
+"""Binary XML template definitions, walked once in Python.
 
 A definition becomes a list of places in the event: (path, constant text) or (path, number of the substitution). The path
 of `<Data Name="IpAddress">` is `…/IpAddress`; unnamed Data elements are numbered. Whatever is not understood raises Odd,
@@ -8,7 +8,7 @@ and its records go to the exact renderer. Layout: libyal's EVTX format descripti
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from forensics.limits import MAX_BXML_DEPTH
@@ -26,19 +26,23 @@ class Slot:
     index: int = -1
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Template:
-    """A definition: its slots by path, its size, and where its names stand (offsets into the definition's body)."""
+    """A definition: its slots by path, the event's own fields by name, its size, and where its names stand in its body.
+
+    `body` is the slot that holds the event's own part as another instance, None where the definition has it all.
+    """
 
     slots: dict[str, Slot]
+    fields: dict[str, Slot]
+    body: Slot | None
     size: int
-    names: list[int] = field(default_factory=list)
-
-    def leaf(self, path: str) -> Slot | None:
-        """Return the slot of a path, None if the event has no such place."""
-        return self.slots.get(path)
+    names: tuple[int, ...]
 
 
+_SYSTEM: Final = "Event/System/"
+_BODIES: Final = ("Event", "Event/UserData", "Event/EventData")
+"""Where a definition of System alone lets the event's own part in."""
 _FRAGMENT: Final = b"\x0f\x01\x01\x00"
 _END, _OPEN, _CLOSE, _CLOSE_EMPTY, _END_ELEMENT, _VALUE, _ATTRIBUTE = 0, 1, 2, 3, 4, 5, 6
 _SUBSTITUTION, _OPTIONAL = 13, 14
@@ -135,9 +139,9 @@ class _Walk:
         offset = struct.unpack_from("<I", self._chunk, self._at)[0]
         self.names.append(self._at - self._start)
         self._at += 4
-        if offset + 8 > len(self._chunk):
-            raise Odd("name outside the chunk")
         count = struct.unpack_from("<H", self._chunk, offset + 6)[0]
+        if offset + 8 + 2 * count > len(self._chunk):
+            raise Odd("name outside the chunk")
         text = self._chunk[offset + 8 : offset + 8 + 2 * count].decode("utf-16-le", "replace")
         if offset == self._at:
             self._at += 10 + 2 * count
@@ -166,4 +170,20 @@ def walk(chunk: bytes, offset: int) -> Template:
         walked.run()
     except (struct.error, IndexError) as error:
         raise Odd(str(error)) from error
-    return Template(walked.slots, size, walked.names)
+    bodies = [walked.slots[path] for path in _BODIES if path in walked.slots]
+    if len(bodies) > 1:
+        raise Odd("two bodies")
+    return Template(walked.slots, _fields(walked.slots), next(iter(bodies), None), size, tuple(walked.names))
+
+
+def _fields(slots: dict[str, Slot]) -> dict[str, Slot]:
+    """Return the places of the event's own part by their last name; two of one name are Odd."""
+    fields: dict[str, Slot] = {}
+    for path, slot in slots.items():
+        if "@" in path or path in _BODIES or path.startswith(_SYSTEM):
+            continue
+        name = path.rpartition("/")[2]
+        if name in fields:
+            raise Odd("two fields of one name")
+        fields[name] = slot
+    return fields

@@ -1,23 +1,35 @@
-"""Values of binary XML as text: what each type's bytes mean (libyal's EVTX format description, Microsoft's BinXml)."""
+"""Values of binary XML as text: what each type's bytes mean (libyal's EVTX format description, Microsoft's BinXml).
+
+One value is `text_of`; a column of values is `Words`, in which each distinct value is rendered once. Where a value lies is
+one packed number: where it starts in the buffer (32 bits), its size (16) and its type (8).
+"""
 
 from __future__ import annotations
 
 import struct
-import uuid
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from forensics.instants import FILETIME_EPOCH_US, iso
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
     from numpy.typing import NDArray
 
-STRING, ANSI, FILETIME, SYSTEMTIME, SID, GUID, BINXML = 0x01, 0x02, 0x11, 0x12, 0x13, 0x0F, 0x21
+    from forensics.parsers._evtx_chunks import Chunks
+
+    Ints = NDArray[np.int64]
+
+NULL, STRING, ANSI, FILETIME, SID, GUID, BINXML = 0x00, 0x01, 0x02, 0x11, 0x13, 0x0F, 0x21
 STRINGS: Final = 0x81
-NUMBERS: Final = {
+SEPARATOR: Final = "\u241f"
+"""Stands between the strings of a list: the picture of the unit separator, which no list holds by accident."""
+_BOOLEAN: Final = 0x0D
+_NUMBERS: Final = {
     0x03: "<b",
     0x04: "<B",
     0x05: "<h",
@@ -29,54 +41,41 @@ NUMBERS: Final = {
     0x0B: "<f",
     0x0C: "<d",
 }
-_HEX: Final = {0x14, 0x15}
+_HEX: Final = frozenset({0x14, 0x15})
+_WIDTHS: Final = {0x04: 1, 0x05: 2, 0x06: 2, 0x07: 4, 0x08: 4, 0x09: 8, 0x0A: 8, 0x14: 4, 0x15: 8, FILETIME: 8}
+_SIGNED: Final = frozenset({0x05, 0x07, 0x09})
 
 
 def text_of(raw: bytes, kind: int) -> str:
     """Return a value as text; bytes of a type that is not known, or too short for it, in hexadecimal.
 
     Numbers are decimal, HexInt values `0x3e7` without leading zeros, GUIDs lower case without braces, SIDs `S-1-…`, times
-    ISO 8601, lists of strings joined by U+241F (the visible separator symbol) so that none of their own characters can be
-    one by accident.
+    ISO 8601, lists of strings joined by SEPARATOR.
     """
     try:
-        if kind == STRING:
-            return _utf16(raw)
-        if kind in NUMBERS:
-            return str(struct.unpack(NUMBERS[kind], raw)[0])
-        if kind in _HEX:
-            return hex(int.from_bytes(raw, "little"))
-        if kind == GUID:
-            return str(uuid.UUID(bytes_le=raw))
-        if kind == SID:
-            return _sid(raw)
-        if kind == FILETIME:
-            return filetime_text(int.from_bytes(raw, "little"))
-        if kind == 0x0D:
-            return "true" if any(raw) else "false"
-        if kind == ANSI:
-            return raw.rstrip(b"\0").decode("latin-1")
-        if kind == STRINGS:
-            return "\u241f".join(_utf16(part) for part in _parts(raw))
+        if kind in _NUMBERS:
+            return str(struct.unpack(_NUMBERS[kind], raw)[0])
+        read = _TEXTS.get(kind)
+        return raw.hex() if read is None else read(raw)
     except (struct.error, ValueError, OverflowError):
-        pass
-    return raw.hex()
+        return raw.hex()
 
 
 def _utf16(raw: bytes) -> str:
-    text = raw.decode("utf-16-le", "surrogatepass").rstrip("\0")
-    # Arrow holds no lone surrogates; they are spelt out as text.visible would.
-    return (
-        "".join(f"\\u{{{ord(c):x}}}" if 0xD800 <= ord(c) <= 0xDFFF else c for c in text) if not _sound(text) else text
-    )
-
-
-def _sound(text: str) -> bool:
     try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
+        return raw.decode("utf-16-le").rstrip("\0")
+    except UnicodeDecodeError:
+        # Arrow holds no lone surrogates; they are spelt out as text.visible would.
+        text = raw.decode("utf-16-le", "surrogatepass").rstrip("\0")
+        return "".join(f"\\u{{{ord(c):x}}}" if 0xD800 <= ord(c) <= 0xDFFF else c for c in text)
+
+
+def _guid(raw: bytes) -> str:
+    a, b, c = struct.unpack_from("<IHH", raw)
+    tail = raw[8:16].hex()
+    if len(raw) != 16:
+        raise ValueError("a GUID has 16 bytes")
+    return f"{a:08x}-{b:04x}-{c:04x}-{tail[:4]}-{tail[4:]}"
 
 
 def _parts(raw: bytes) -> list[bytes]:
@@ -104,9 +103,127 @@ def filetime_text(ticks: int) -> str:
     return iso(whole * 1_000_000)[:-1] + f".{fraction:06d}{rest}Z"
 
 
-def filetime_texts(ticks: NDArray[np.int64]) -> pa.StringArray:
-    """Return FILETIME values between 1990 and 2100 as `filetime_text` does, a column at once."""
-    whole = (ticks // 10 - FILETIME_EPOCH_US).astype("datetime64[us]")
-    seconds = pa.array(np.datetime_as_string(whole, unit="us"), pa.string())
-    digit = pa.array(ticks % 10).cast(pa.string())
-    return pc.binary_join_element_wise(seconds, digit, pa.repeat(pa.scalar("Z"), len(ticks)), "")
+_TEXTS: Final[Mapping[int, Callable[[bytes], str]]] = {
+    STRING: _utf16,
+    ANSI: lambda raw: raw.rstrip(b"\0").decode("latin-1"),
+    _BOOLEAN: lambda raw: "true" if any(raw) else "false",
+    GUID: _guid,
+    SID: _sid,
+    FILETIME: lambda raw: filetime_text(int.from_bytes(raw, "little")),
+    STRINGS: lambda raw: SEPARATOR.join(_utf16(part) for part in _parts(raw)),
+    **dict.fromkeys(_HEX, lambda raw: hex(int.from_bytes(raw, "little"))),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A column of text: a code a row, -1 for nothing, and the words that the codes number."""
+
+    codes: NDArray[np.int32]
+    words: Sequence[str]
+
+    def map(self, change: Callable[[str], str | None]) -> Words:
+        """Change each word once; None and empty become nothing."""
+        numbers: dict[str, int] = {}
+        changed = [change(word) for word in self.words]
+        # The last entry serves code -1.
+        lookup = np.array([numbers.setdefault(w, len(numbers)) if w else -1 for w in changed] + [-1], np.int32)
+        return Words(lookup[self.codes], list(numbers))
+
+    def arrow(self) -> pa.DictionaryArray:
+        """Return the column as Arrow."""
+        absent = self.codes < 0
+        indices = pa.array(self.codes, mask=absent if absent.any() else None)
+        return pa.DictionaryArray.from_arrays(indices, pa.array(self.words, pa.string()))
+
+    def over(self, other: Words) -> Words:
+        """Return this column, with another one where it has nothing."""
+        codes = np.where(other.codes < 0, -1, other.codes + np.int32(len(self.words)))
+        joined = Words(np.where(self.codes < 0, codes, self.codes), [*self.words, *other.words])
+        return joined.map(str)
+
+
+def nothing(count: int) -> Words:
+    """Return a column of nothing."""
+    return Words(np.full(count, -1, np.int32), [])
+
+
+def packed(start: Ints, size: Ints, kind: Ints) -> Ints:
+    """Return values as packed numbers; the arrays given are used up."""
+    size <<= 32
+    start |= size
+    kind <<= 48
+    start |= kind
+    return start
+
+
+def starts(values: Ints) -> Ints:
+    """Return where packed values start in the buffer."""
+    return values & 0xFFFFFFFF
+
+
+def sizes(values: Ints) -> Ints:
+    """Return the sizes of packed values in bytes."""
+    return values >> 32 & 0xFFFF
+
+
+def kinds(values: Ints) -> Ints:
+    """Return the types of packed values."""
+    return values >> 48
+
+
+def words(chunks: Chunks, values: Ints) -> Words:
+    """Return packed values as text; those of type null or size 0 are nothing.
+
+    Rows ascend and do not overlap, since each value lies in its own record: so one array over the buffer has them all.
+    """
+    size, kind = sizes(values), kinds(values)
+    kind[size == 0] = NULL
+    codes = np.full(len(values), -1, np.int32)
+    told: list[str] = []
+    counts = np.bincount(kind, minlength=1)
+    for number in np.flatnonzero(counts).tolist():
+        if number == NULL:
+            continue
+        rows: Ints | slice = slice(None) if counts[number] == len(values) else np.flatnonzero(kind == number)
+        some, wide = values[rows], size[rows] == _WIDTHS.get(number, -1)
+        if number in _WIDTHS and number != FILETIME and wide.all():
+            coded = pa.array(_integers(chunks, starts(some), number)).dictionary_encode()
+            new: Iterable[str] = map(hex if number in _HEX else str, coded.dictionary.to_pylist())
+        else:
+            coded = _binary(chunks, starts(some), size[rows]).dictionary_encode()
+            new = (text_of(raw, number) for raw in coded.dictionary.to_pylist())
+        codes[rows] = coded.indices.to_numpy() + len(told)
+        told += new
+    return Words(codes, told).map(str)
+
+
+def integers(chunks: Chunks, values: Ints) -> tuple[Ints, NDArray[np.bool_]]:
+    """Return packed values as integers and which rows have one; unsigned ones wrap into negative from 2**63 on."""
+    start, size, kind = starts(values), sizes(values), kinds(values)
+    out = np.zeros(len(values), np.int64)
+    present = np.zeros(len(values), bool)
+    for number in set(np.unique(kind).tolist()) & set(_WIDTHS):
+        here = (kind == number) & (size == _WIDTHS[number])
+        out[here] = _integers(chunks, start[here], number).astype(np.int64)
+        present |= here
+    return out, present
+
+
+def _integers(chunks: Chunks, start: Ints, kind: int) -> NDArray[np.uint64] | Ints:
+    unused = np.uint64(64 - 8 * _WIDTHS[kind])
+    shifted = chunks.word(start) << unused
+    if kind in _SIGNED:
+        return shifted.view(np.int64) >> np.int64(unused)
+    return shifted >> unused
+
+
+def _binary(chunks: Chunks, start: Ints, size: Ints) -> pa.BinaryArray:
+    """Copy value bytes out of the buffer: value and gap alternate in one array, and every second one is taken."""
+    count = len(start)
+    offsets = np.empty(2 * count + 1, np.int32)
+    offsets[0:-1:2] = start
+    offsets[1::2] = start + size
+    offsets[-1] = offsets[-2]
+    whole = pa.Array.from_buffers(pa.binary(), 2 * count, [None, pa.py_buffer(offsets), pa.py_buffer(chunks.bytes)])
+    return whole.take(pa.array(np.arange(0, 2 * count, 2)))

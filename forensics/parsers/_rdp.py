@@ -1,12 +1,15 @@
 """Which Windows events are wanted, and what their fields mean: one table, by provider and event id.
 
-Fields are the provider manifests' (Windows 7 to 10) and the event samples'. A line says the action, the outcome, which
-fields fill which columns, and which others are kept in `unmapped`; `*` keeps all. What is not here is never rendered.
+Fields are the provider manifests' (Windows 7 to 10) and the event samples'. A line says the action, the outcome and which
+fields fill which columns; every other field of the event is kept in `unmapped`. What is not here is never rendered.
+
+Providers, not channels or file names, decide: RDPClient's 1102 is no cleared log, and a forwarded or renamed log is read
+as what its records say.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -27,48 +30,37 @@ MSI: Final = "MsiInstaller"
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What one event means. `columns` maps a column to the field that fills it; see `_evtx_rows` for the virtual ones."""
+    r"""What one event means. `columns` maps a column to the field that fills it.
+
+    Two columns are not the schema's: `account` is `DOMAIN\name` and fills user_name and user_domain; `address` may carry
+    a port and fills source_address, source_ip and source_port. `verdict` names the field whose 0 means success.
+    """
 
     action: str
     outcome: str = "unknown"
     columns: Mapping[str, str] = field(default_factory=dict)
-    rest: tuple[str, ...] = ("*",)
+    verdict: str | None = None
 
 
 def _lsm(action: str, outcome: str = "success") -> Meaning:
     return Meaning(action, outcome, {"account": "User", "session_id": "SessionID", "address": "Address"})
 
 
-def _core(action: str, outcome: str = "unknown", **columns: str) -> Meaning:
-    return Meaning(action, outcome, columns)
-
-
 _SUBJECT: Final = {"user_name": "SubjectUserName", "user_domain": "SubjectDomainName", "logon_id": "SubjectLogonId"}
+_CLEARER: Final = {"user_name": "SubjectUserName", "user_domain": "SubjectDomainName"}
 _TARGET: Final = {"user_name": "TargetUserName", "user_domain": "TargetDomainName"}
-_LOGON: Final = {
-    **_TARGET,
-    "logon_type": "LogonType",
-    "address": "IpAddress",
-    "source_port": "IpPort",
-    "client_name": "WorkstationName",
-}
-_WINSTATION: Final = {
+_LOGGED_ON: Final = {**_TARGET, "logon_id": "TargetLogonId"}
+_LOCKED: Final = {**_LOGGED_ON, "session_id": "SessionId"}
+_FROM: Final = {"address": "IpAddress", "source_port": "IpPort"}
+_DENIED: Final = {
     "user_name": "AccountName",
     "user_domain": "AccountDomain",
     "logon_id": "LogonID",
-    "client_name": "ClientName",
     "address": "ClientAddress",
 }
+_WINSTATION: Final = {**_DENIED, "client_name": "ClientName"}
 _GATEWAY: Final = {"account": "Username", "address": "IpAddress"}
 _PARAMS: Final = {"user_name": "Param1", "user_domain": "Param2", "address": "Param3"}
-_LOGON_REST: Final = (
-    "LogonProcessName",
-    "AuthenticationPackageName",
-    "ProcessName",
-    "RestrictedAdminMode",
-    "SubjectUserName",
-    "TargetUserSid",
-)
 
 MEANINGS: Final[Mapping[tuple[str, int], Meaning]] = {
     (LSM, 21): _lsm("logon"),
@@ -82,50 +74,39 @@ MEANINGS: Final[Mapping[tuple[str, int], Meaning]] = {
     (LSM, 42): _lsm("rdp_authenticate", "unknown"),
     (LSM, 54): Meaning("system_stop"),
     (RCM, 261): Meaning("rdp_connect"),
+    # 1149 is no logon: a connection that reached the logon screen, or passed network authentication where that is asked.
     (RCM, 1149): Meaning("rdp_authenticate", "success", _PARAMS),
     (RCM, 1158): Meaning("rdp_connect", "unknown", {"address": "Param1"}),
-    (CORE, 131): _core("rdp_connect", address="ClientIP"),
-    (CORE, 65): _core("rdp_connect"),
-    (CORE, 66): _core("rdp_client_info", session_id="SessionID"),
-    (CORE, 98): _core("rdp_connect", "success"),
-    (CORE, 102): _core("rdp_end"),
-    (CORE, 103): _core("rdp_end"),
-    (CORE, 104): _core("rdp_client_info", client_zone="TimezoneBiasHour"),
-    (CORE, 139): _core("rdp_authenticate", "failure", address="IPString"),
-    (CORE, 140): _core("rdp_authenticate", "failure", address="IPString"),
-    (CORE, 162): _core("rdp_client_info"),
-    (CORE, 168): _core("rdp_client_info"),
-    (CORE, 169): _core("rdp_client_info"),
-    (SECURITY, 4624): Meaning("logon", "success", {**_LOGON, "logon_id": "TargetLogonId"}, _LOGON_REST),
-    (SECURITY, 4625): Meaning("logon", "failure", _LOGON, (*_LOGON_REST, "Status", "SubStatus", "FailureReason")),
-    (SECURITY, 4634): Meaning(
-        "logoff", "success", {**_TARGET, "logon_id": "TargetLogonId", "logon_type": "LogonType"}, ()
-    ),
-    (SECURITY, 4647): Meaning("logoff", "success", {**_TARGET, "logon_id": "TargetLogonId"}, ()),
-    (SECURITY, 4648): Meaning(
-        "rdp_authenticate",
-        "unknown",
-        {**_TARGET, "logon_id": "SubjectLogonId", "address": "IpAddress", "source_port": "IpPort"},
-    ),
-    (SECURITY, 4672): Meaning("privileges", "success", _SUBJECT, ()),
+    (CORE, 131): Meaning("rdp_connect", "unknown", {"address": "ClientIP"}),
+    (CORE, 65): Meaning("rdp_connect"),
+    (CORE, 66): Meaning("rdp_client_info", "unknown", {"session_id": "SessionID"}),
+    (CORE, 98): Meaning("rdp_connect", "success"),
+    (CORE, 102): Meaning("rdp_end"),
+    (CORE, 103): Meaning("rdp_end"),
+    (CORE, 104): Meaning("rdp_client_info", "unknown", {"client_zone": "TimezoneBiasHour"}),
+    (CORE, 139): Meaning("rdp_authenticate", "failure", {"address": "IPString"}),
+    (CORE, 140): Meaning("rdp_authenticate", "failure", {"address": "IPString"}),
+    (CORE, 162): Meaning("rdp_client_info"),
+    (CORE, 168): Meaning("rdp_client_info"),
+    (CORE, 169): Meaning("rdp_client_info"),
+    (SECURITY, 4624): Meaning("logon", "success", {**_LOGGED_ON, **_FROM, "logon_type": "LogonType"}),
+    (SECURITY, 4625): Meaning("logon", "failure", {**_TARGET, **_FROM, "logon_type": "LogonType"}),
+    (SECURITY, 4634): Meaning("logoff", "success", {**_LOGGED_ON, "logon_type": "LogonType"}),
+    (SECURITY, 4647): Meaning("logoff", "success", _LOGGED_ON),
+    (SECURITY, 4648): Meaning("rdp_authenticate", "unknown", {**_TARGET, **_FROM, "logon_id": "SubjectLogonId"}),
+    (SECURITY, 4672): Meaning("privileges", "success", _SUBJECT),
     (SECURITY, 4697): Meaning("service_install", "success", _SUBJECT),
     (SECURITY, 4776): Meaning(
-        "rdp_authenticate", "unknown", {"user_name": "TargetUserName", "client_name": "Workstation"}
+        "rdp_authenticate", "unknown", {"user_name": "TargetUserName", "client_name": "Workstation"}, verdict="Status"
     ),
     (SECURITY, 4778): Meaning("reconnect", "success", _WINSTATION),
     (SECURITY, 4779): Meaning("disconnect", "success", _WINSTATION),
-    (SECURITY, 4800): Meaning(
-        "session_lock", "success", {**_TARGET, "logon_id": "TargetLogonId", "session_id": "SessionId"}
-    ),
-    (SECURITY, 4801): Meaning(
-        "session_lock", "success", {**_TARGET, "logon_id": "TargetLogonId", "session_id": "SessionId"}
-    ),
-    (SECURITY, 4825): Meaning("logon", "failure", {k: v for k, v in _WINSTATION.items() if k != "client_name"}),
+    (SECURITY, 4800): Meaning("session_lock", "success", _LOCKED),
+    (SECURITY, 4801): Meaning("session_lock", "success", _LOCKED),
+    (SECURITY, 4825): Meaning("logon", "failure", _DENIED),
     (SECURITY, 4616): Meaning("clock_changed", "success", _SUBJECT),
     (EVENTLOG, 1102): Meaning("log_cleared", "success", _SUBJECT),
-    (EVENTLOG, 104): Meaning(
-        "log_cleared", "success", {"user_name": "SubjectUserName", "user_domain": "SubjectDomainName"}
-    ),
+    (EVENTLOG, 104): Meaning("log_cleared", "success", _CLEARER),
     (SCM, 7045): Meaning("service_install", "success"),
     (SCM, 7036): Meaning("service_state"),
     (KERNEL, 1): Meaning("clock_changed", "success"),
@@ -144,8 +125,24 @@ MEANINGS: Final[Mapping[tuple[str, int], Meaning]] = {
 
 IDS: Final = frozenset(event_id for _, event_id in MEANINGS)
 
-SKIPPED_LOGON_TYPES: Final = frozenset({0, 4, 5})
-"""System (0), batch (4) and service (5) logons: no person and no address; told from the record's bytes and skipped. Type 3
-is kept, since network authentication of RDP comes first as one."""
-
 LOGON_TYPE_OF: Final = frozenset({(SECURITY, 4624), (SECURITY, 4625), (SECURITY, 4634)})
+"""Events that carry a LogonType: those of unwanted types are skipped by that value, before anything is rendered."""
+
+SKIPPED_LOGON_TYPES: Final = frozenset({0, 4, 5})
+"""System (0), batch (4) and service (5): Windows' own, with no person and no address behind them; most of a busy Security
+log. The others stay: 2 console, 7 unlock or reconnect, 9 new credentials, 10 remote, 11 to 13 cached; also 3 network, since
+the network authentication of an RDP logon comes first as one, and 8, which is 3 with a password in the clear."""
+
+NETWORK: Final = 3
+"""The logon type in which WorkstationName is the client's name; in the others it is the server's own."""
+
+RENAMED: Final[Mapping[tuple[str, int, str], str]] = {(EVENTLOG, 104, "Channel"): "cleared_channel"}
+"""Fields kept in `unmapped` under another name: 104 names the log that was cleared `Channel`, as System names its own."""
+
+
+def meaning_of(provider: str, event_id: int, logon_type: int | None = None) -> Meaning | None:
+    """Return what an event means, None if it is not wanted."""
+    meaning = MEANINGS.get((provider, event_id))
+    if meaning is not None and logon_type == NETWORK and "logon_type" in meaning.columns and event_id != 4634:
+        return replace(meaning, columns={**meaning.columns, "client_name": "WorkstationName"})
+    return meaning
