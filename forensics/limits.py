@@ -9,10 +9,13 @@ MIB: Final = 1 << 20
 HEAD_BYTES: Final = 64 * 1024
 """What a parser may look at to claim a file: one EVTX chunk, several hundred log lines."""
 
-SPAN_BYTES: Final = 64 * MIB
-"""Size of a range that is read apart; fixed, so that parts are the same whatever the number of workers."""
+SPAN_BYTES: Final = 32 * MIB
+"""Size of a range of lines that is read apart; fixed, so that parts are the same whatever the number of workers."""
 
-PART_BYTES: Final = 64 * MIB
+EVENT_SPAN_BYTES: Final = 64 * MIB
+"""The same for event logs, of which a span is held at once: what is the same in all its records is then done once."""
+
+PART_BYTES: Final = 32 * MIB
 """Small files are grouped until a part has read about this much."""
 
 BLOCK_BYTES: Final = 4 * MIB

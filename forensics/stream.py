@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+import numpy as np
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -78,7 +80,7 @@ class Recount:
 
     def feed(self, block: memoryview) -> None:
         """Count what ends in `block`, which is never empty."""
-        self.records += bytes(block).count(b"\n")
+        self.records += int(np.count_nonzero(np.frombuffer(block, np.uint8) == 0x0A))
         self._open = block[-1] != 0x0A
 
     def total(self) -> int:

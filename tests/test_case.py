@@ -145,6 +145,20 @@ def test_parts_of_one_file_read_by_many_workers_are_the_same_as_by_one(
     assert table.column("log_ordinal").to_pylist() == list(range(1, 3001))
 
 
+def test_a_plain_script_without_a_main_guard_can_use_many_workers(tmp_path: Path) -> None:
+    (tmp_path / "access_log").write_bytes(LINE * 3000)
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import forensics, forensics.evidence.spans, forensics.reading\n"
+        "forensics.evidence.spans.SPAN_BYTES = forensics.reading.PART_BYTES = 20_000\n"
+        "print('once')\n"
+        "case = forensics.analyze('access_log', out='case', workers=2)\n"
+        "print(len(case.frame('events')))\n"
+    )
+    done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["once", "3000"]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "code"),
     [

@@ -19,7 +19,7 @@ from forensics.stream import Stream
 def test_spans_adjoin_start_at_chunks_and_give_the_same_events(monkeypatch: pytest.MonkeyPatch) -> None:
     raw = bytes(log(1200))
     whole = read(raw)
-    monkeypatch.setattr(evtx, "SPAN_BYTES", 2 * CHUNK)
+    monkeypatch.setattr(evtx, "EVENT_SPAN_BYTES", 2 * CHUNK)
     spans = spans_of(raw)
     assert len(spans) == 4
     assert [span.start for span in spans[1:]] == [4096 + n * 2 * CHUNK for n in (1, 2, 3)]

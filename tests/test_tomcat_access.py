@@ -80,6 +80,9 @@ def test_a_dash_is_nothing(one) -> None:
         (b"::ffff:192.0.2.7", "192.0.2.7"),
         (b"fe80:0:0:0:1:2:3:4%12", "fe80::1:2:3:4"),
         (b"host.example.org", None),
+        (b"2001:db8:1:2:3:4:5:6", "2001:db8:1:2:3:4:5:6"),
+        (b"2001:DB8:1:02:3:4:5:6", "2001:db8:1:2:3:4:5:6"),
+        (b"0.0.0.0", None),
         (b"192.0.2.777", None),
         (b"-", None),
     ],
@@ -209,7 +212,19 @@ def test_a_pattern_without_directive_is_refused() -> None:
         compile_pattern("nothing here")
 
 
-ADDRESSES = st.sampled_from([b"192.0.2.7", b"0:0:0:0:0:0:0:1", b"::1", b"-", b"h.example", b"fe80::1%4"])
+ADDRESSES = st.sampled_from(
+    [
+        b"192.0.2.7",
+        b"0:0:0:0:0:0:0:1",
+        b"::1",
+        b"-",
+        b"h.example",
+        b"fe80::1%4",
+        b"0.0.0.0",
+        b"1:2:3:4:5:6:7:8",
+        b"A:2:3:4:5:6:7:8",
+    ]
+)
 TIMES = st.sampled_from(
     [TIME, b"[29/Feb/2016:23:59:59 -1130]", b"[31/Feb/2016:23:59:59 +0000]", b"[18/Jan/2017:24:00:00 +0100]"]
 )

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sys
 from collections import deque
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from itertools import islice
+from contextlib import contextmanager
+from importlib import import_module
+from itertools import chain, islice
+from types import ModuleType
 from typing import TYPE_CHECKING, TypeVar
 
 from forensics.errors import ForensicsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+
+_START = "forensics.engines._start"
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -45,12 +51,13 @@ def _pool(work: Callable[[J], R], first: list[J], rest: Iterator[J], workers: in
     methods = multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
     if "forkserver" in methods:
-        context.set_forkserver_preload(["forensics.parse"])
-    pool = ProcessPoolExecutor(workers, mp_context=context)
-    waiting: deque[Future[R]] = deque(pool.submit(work, job) for job in first)
+        context.set_forkserver_preload([_START, "forensics.parse"])
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=import_module, initargs=(_START,))
+    waiting: deque[Future[R]] = deque()
     try:
-        for job in rest:
-            waiting.append(pool.submit(work, job))
+        for job in chain(first, rest):
+            with _main_kept_out():
+                waiting.append(pool.submit(work, job))
             while len(waiting) > 2 * workers:
                 yield waiting.popleft().result()
         while waiting:
@@ -62,3 +69,17 @@ def _pool(work: Callable[[J], R], first: list[J], rest: Iterator[J], workers: in
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _main_kept_out() -> Iterator[None]:
+    """Start workers without the caller's main module, which multiprocessing would run again in each of them.
+
+    They need none of it, and a plain script that calls `analyze` needs no `if __name__ == "__main__"` then.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main

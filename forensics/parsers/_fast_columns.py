@@ -15,8 +15,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-# Dotted quads without leading zeros are already what `source_ip` would return.
-_PLAIN_IPV4 = r"^((25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\.){3}(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)$"
+# Already what `source_ip` would return: dotted quads, and eight groups none of which is zero, without leading zeros.
+_QUAD = r"(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
+_GROUP = r"[1-9a-f][0-9a-f]{0,3}"
+_NORMAL = rf"^(({_QUAD}\.){{3}}{_QUAD}|({_GROUP}:){{7}}{_GROUP})$"
+_UNSPECIFIED = "0.0.0.0"  # noqa: S104  # an address that was logged, not one to bind to
 
 
 def texts(
@@ -57,7 +60,10 @@ def nulls(kind: pa.DataType, count: int) -> pa.Array:
 def source_ips(written: pa.DictionaryArray) -> pa.DictionaryArray:
     """Return the addresses that host texts name, null for a text that names none; the distinct texts alone are parsed."""
     names = written.dictionary
-    odd = np.flatnonzero(~pc.match_substring_regex(names, _PLAIN_IPV4).to_numpy(zero_copy_only=False))
+    normal = pc.match_substring_regex(names, _NORMAL).to_numpy(zero_copy_only=False)
+    if (unspecified := pc.index(names, _UNSPECIFIED).as_py()) >= 0:
+        normal[unspecified] = False
+    odd = np.flatnonzero(~normal)
     if not len(odd):
         return written
     mask = np.zeros(len(names), bool)

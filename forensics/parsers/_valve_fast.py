@@ -103,7 +103,7 @@ class _Lines:
 def read(block: Block, shape: Shape, evidence_id: str, first_ordinal: int) -> Fast:
     """Return a block's simple lines as events."""
     a = np.frombuffer(block.buffer, np.uint8)
-    places = _structure(a[PAD - 1 : PAD + block.size]) + (PAD - 1)
+    places = _places(a[: PAD + block.size], PAD - 1, _QUOTE, _LF, _BACKSLASH)
     places = _drop_escaped(a, places)
     kinds = a[places]
     breaks = np.flatnonzero(kinds == _LF)
@@ -122,15 +122,17 @@ def read(block: Block, shape: Shape, evidence_id: str, first_ordinal: int) -> Fa
     return Fast(events, np.flatnonzero(~simple), starts - PAD + block.offset, ends + 1 - PAD + block.offset)
 
 
-def _structure(a: NDArray[np.uint8]) -> Ints:
-    """Return the places of line feeds, quotes and backslashes."""
+def _places(a: NDArray[np.uint8], start: int, *marks: int) -> Ints:
+    """Return the places from `start` on of bytes that are one of the marks."""
     found = []
-    for at in range(0, len(a), _PIECE):
+    for at in range(start, len(a), _PIECE):
         piece = a[at : at + _PIECE]
-        mask = piece == _QUOTE
-        mask |= piece == _LF
-        mask |= piece == _BACKSLASH
-        found.append(np.flatnonzero(mask) + at)
+        mask = piece == marks[0]
+        for mark in marks[1:]:
+            mask |= piece == mark
+        hits = np.flatnonzero(mask)
+        hits += at
+        found.append(hits)
     return np.concatenate(found)
 
 
@@ -194,7 +196,7 @@ def _events(
     time, heads, run = _times(lines)
     status, count, dash, tail = _numbers(lines, shape)
     method, version, target, target_end = _request(lines)
-    host_end, user, user_end = _who(lines)
+    host_end, user, user_end, named = _who(lines)
     _quoted(lines, shape, tail)
     keep = np.flatnonzero(lines.ok)
     host = texts(block.buffer, lines.start[keep], host_end[keep]).dictionary_encode()
@@ -207,7 +209,7 @@ def _events(
             "event_outcome": coded((status[keep] >= 400).astype(np.int32), None, _OUTCOMES),
             "source_ip": source_ips(host),
             "source_address": _without_dash(host),
-            "user_name": _users(block, user[keep], user_end[keep]),
+            "user_name": _users(block, user[keep], user_end[keep], named[keep]),
             "http_request_method": coded(method[keep], None, _METHODS),
             "http_version": coded(version[keep], None, _VERSIONS),
             "http_response_status_code": pa.array(status[keep].astype(np.int16)),
@@ -250,12 +252,14 @@ def _times(lines: _Lines) -> tuple[Ints, Ints, Ints]:
     first = lines.quotes[0]
     # Host, dash, dash and the time take 34 bytes at least; PAD keeps the look back inside the buffer.
     lines.ok &= (first - lines.start >= 34) & (a[first - 29] == 0x5B) & ((u[first - 7] >> 40) == 0x22205D)
-    words = np.stack([u[first - 28], u[first - 20], u[first - 12], u[first - 10]], 1)
+    words = [u[first - back] for back in (28, 20, 12, 10)]
     new = np.ones(len(first), bool)
-    new[1:] = (words[1:] != words[:-1]).any(1)
+    new[1:] = words[0][1:] != words[0][:-1]
+    for word in words[1:]:
+        new[1:] |= word[1:] != word[:-1]
     heads = np.flatnonzero(new)
     run = np.cumsum(new) - 1
-    us, good = clf_times(np.ascontiguousarray(words[heads]).view(np.uint8))
+    us, good = clf_times(np.stack([word[heads] for word in words], 1).view(np.uint8))
     lines.ok &= good[run] if len(run) else True
     return (us[run] if len(run) else us), first[heads] - 28, run
 
@@ -302,8 +306,8 @@ def _request(lines: _Lines) -> tuple[NDArray[np.int32], NDArray[np.int32], Ints,
     return method, version, target, target_end
 
 
-def _who(lines: _Lines) -> tuple[Ints, Ints, Ints]:
-    """Find the host's end and the user's place in front of the time: ` - - [` mostly, else ` - name [`."""
+def _who(lines: _Lines) -> tuple[Ints, Ints, Ints, Bools]:
+    """Find the host's end, the user's place in front of the time, and who has one: ` - - [` mostly, else ` - name [`."""
     a, u = lines.a, lines.u
     first = lines.quotes[0]
     plain = (u[first - 36] >> 16) == 0x5B202D202D20
@@ -323,7 +327,7 @@ def _who(lines: _Lines) -> tuple[Ints, Ints, Ints]:
         user[named] = np.where(good, end + 3, user[named])
         lines.ok[named[~good]] = False
     lines.ok &= (host_end > lines.start) & (host_end - lines.start <= 48)
-    return host_end, user, first - 30
+    return host_end, user, first - 30, ~plain
 
 
 def _quoted(lines: _Lines, shape: Shape, tail: Ints) -> None:
@@ -357,8 +361,14 @@ def _known_hosts(keep: Ints, host: pa.DictionaryArray) -> tuple[Ints, pa.Diction
     return keep[good], host.filter(pa.array(good))
 
 
-def _users(block: Block, user: Ints, end: Ints) -> pa.DictionaryArray:
-    return _without_dash(texts(block.buffer, user, end).dictionary_encode())
+def _users(block: Block, user: Ints, end: Ints, named: Bools) -> pa.DictionaryArray:
+    some = np.flatnonzero(named)
+    if not len(some):
+        return nulls(EVENTS.field("user_name").type, len(user))
+    found = _without_dash(texts(block.buffer, user[some], end[some]).dictionary_encode())
+    codes = np.full(len(user), -1, np.int32)
+    codes[some] = found.indices.fill_null(-1).to_numpy()
+    return pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), found.dictionary)
 
 
 def _without_dash(column: pa.DictionaryArray) -> pa.DictionaryArray:
@@ -377,7 +387,7 @@ def _originals(block: Block, heads: Ints, run: Ints) -> pa.DictionaryArray:
 
 def _targets(block: Block, a: NDArray[np.uint8], target: Ints, end: Ints) -> dict[str, pa.Array]:
     """Cut each target at its first question mark."""
-    marks = np.append(np.flatnonzero(a[: len(a) - TAIL] == _MARK), len(a))
+    marks = np.append(_places(a[: len(a) - TAIL], PAD, _MARK), len(a))
     mark = marks[np.searchsorted(marks, target)]
     has = mark < end
     cut = np.where(has, mark, end)

@@ -10,6 +10,7 @@ import pyarrow as pa
 from forensics.instants import zone as zone_named
 from forensics.limits import MAX_LINE
 from forensics.parsers._address import source_ip
+from forensics.parsers._fast_columns import nulls
 from forensics.parsers._valve_split import split
 from forensics.parsers._valve_time import clf, clock
 from forensics.schemas import EVENTS
@@ -226,7 +227,13 @@ def table_of(rows: Sequence[Row], evidence_id: str) -> pa.RecordBatch:
             "log_format": LOG_FORMAT,
             "evidence_id": evidence_id,
         }
-    columns = [pa.array([row.get(f.name) for row in rows], _plain(f.type)).cast(f.type) for f in EVENTS]
+    filled = set().union(*rows)
+    columns = [
+        pa.array([row.get(f.name) for row in rows], _plain(f.type)).cast(f.type)
+        if f.name in filled
+        else nulls(f.type, len(rows))
+        for f in EVENTS
+    ]
     return pa.RecordBatch.from_arrays(columns, schema=EVENTS)
 
 

@@ -13,7 +13,7 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
-from forensics.parsers._valve import Field, Kind, Pattern
+from forensics.parsers._valve import Field, Kind, Pattern, Token
 from forensics.parsers._valve_time import CLF_LENGTH, clock_end, has_clf_shape
 
 if TYPE_CHECKING:
@@ -43,9 +43,9 @@ def split(line: bytes, pattern: Pattern) -> tuple[Cut, bool] | None:
 def _plain(pattern: Pattern) -> re.Pattern[bytes] | None:
     """Return an expression for lines that can only be cut one way, None for patterns that have no such lines.
 
-    Every field that holds anything must stand between quotes and hold none here, the user name no blank either. The
-    quotes of such a line are the pattern's own, in order, so no other cut exists. Negated classes only: it cannot backtrack
-    over more than one field.
+    Every field that holds anything must stand between quotes and hold none here; the user name in front of the time may hold
+    blanks but no bracket, elsewhere not even blanks. The quotes of such a line are the pattern's own, in order, so no other
+    cut exists. Negated classes only: it cannot backtrack over more than one field.
     """
     out = []
     tokens = pattern.tokens
@@ -59,7 +59,8 @@ def _plain(pattern: Pattern) -> re.Pattern[bytes] | None:
         quoted = before.endswith(b'"') and after.startswith(b'"')
         spaced = (before.endswith(b" ") or not index) and (after.startswith(b" ") or index + 1 == len(tokens))
         if token.kind is Kind.FREE and (quoted or (token.letter == "u" and spaced)):
-            out.append(rb'([^"\\]*)' if quoted else rb'([^ "\\]*)')
+            timed = index + 2 < len(tokens) and after == b" " and _is_time(tokens[index + 2])
+            out.append(rb'([^"\\]*)' if quoted else rb'([^\["\\]*)' if timed else rb'([^ "\\]*)')
         elif token.kind is Kind.TIME and spaced:
             out.append(rb"(\[[0-9]{2}/[^ ]{3}/[0-9]{4}:[0-9]{2}:[0-9]{2}:[0-9]{2} [+-][0-9]{4}\])")
         elif token.kind is Kind.TOKEN and spaced and token.shape in _SHAPES:
@@ -67,6 +68,10 @@ def _plain(pattern: Pattern) -> re.Pattern[bytes] | None:
         else:
             return None
     return re.compile(b"".join(out), re.DOTALL)
+
+
+def _is_time(token: Token) -> bool:
+    return isinstance(token, Field) and token.kind is Kind.TIME
 
 
 _SHAPES: Final = {
@@ -91,20 +96,29 @@ def unsplit(line: bytes, pattern: Pattern, cut: Cut) -> bytes:
 
 
 def _cut(line: bytes, pattern: Pattern, *, escapes: bool) -> tuple[Cut, bool] | None:
-    steps = _forwards(line, pattern, escapes=escapes)
-    if steps is None:
+    found = _forwards(line, pattern, escapes=escapes)
+    if found is None:
         return None
+    steps, reach = found
     ways = steps[-1].get(len(line), 0)
     if not ways:
         return None
-    return _choose(line, pattern, steps), ways >= _MANY
+    return _choose(line, pattern, steps, reach), ways >= _MANY
 
 
-def _forwards(line: bytes, pattern: Pattern, *, escapes: bool) -> list[dict[int, int]] | None:
-    """Return, before each token and after the last, the places the cut can stand at and in how many ways (2 is many)."""
-    steps: list[dict[int, int]] = [{0: 1}]
+_Steps = list[dict[int, int]]
+"""Before each token and after the last: the places the cut can stand at, and in how many ways (2 is many)."""
+_Reach = list[dict[int, "Sequence[int]"]]
+"""For each token or time: where it can end, by where it starts."""
+
+
+def _forwards(line: bytes, pattern: Pattern, *, escapes: bool) -> tuple[_Steps, _Reach] | None:
+    """Walk the pattern once; None if no cut gets through."""
+    steps: _Steps = [{0: 1}]
+    reach: _Reach = []
     for index, token in enumerate(pattern.tokens):
         here = steps[-1]
+        ends: dict[int, Sequence[int]] = {}
         if isinstance(token, bytes):
             size = len(token)
             after = {at + size: ways for at, ways in here.items() if line.startswith(token, at)}
@@ -112,13 +126,16 @@ def _forwards(line: bytes, pattern: Pattern, *, escapes: bool) -> list[dict[int,
             after = _free_ends(line, here, _next(pattern, index), escapes=escapes)
         else:
             after = {}
+            literal = _next(pattern, index)
             for at, ways in here.items():
-                for end in _ends(line, at, token, _next(pattern, index)):
+                ends[at] = found = _ends(line, at, token, literal)
+                for end in found:
                     after[end] = min(_MANY, after.get(end, 0) + ways)
         if not after:
             return None
+        reach.append(ends)
         steps.append(after)
-    return steps
+    return steps, reach
 
 
 def _next(pattern: Pattern, index: int) -> bytes | None:
@@ -199,13 +216,13 @@ def _has_shape(text: bytes, shape: str) -> bool:
     return len(text) <= _COUNT_DIGITS and whole.isdigit() and (fraction.isdigit() or not fraction)
 
 
-def _choose(line: bytes, pattern: Pattern, steps: list[dict[int, int]]) -> Cut:
+def _choose(line: bytes, pattern: Pattern, steps: _Steps, reach: _Reach) -> Cut:
     """Pick one cut among those that reach the end: the user name ends as early as it can, the request as late.
 
     A client writes the request line, and the user name only after logging on, so the earliest time and the last status
     are the server's own as far as a line can tell.
     """
-    good = _backwards(line, pattern, steps)
+    good = _backwards(line, pattern, steps, reach)
     cut: Cut = []
     at = 0
     for index, token in enumerate(pattern.tokens):
@@ -215,25 +232,25 @@ def _choose(line: bytes, pattern: Pattern, steps: list[dict[int, int]]) -> Cut:
         if token.kind is Kind.FREE:
             ends = [end for end in good[index + 1] if end >= at]
         else:
-            ends = [end for end in _ends(line, at, token, _next(pattern, index)) if end in good[index + 1]]
+            ends = [end for end in reach[index][at] if end in good[index + 1]]
         end = max(ends) if token.letter == "r" and not token.key else min(ends)
         cut.append((at, end))
         at = end
     return cut
 
 
-def _backwards(line: bytes, pattern: Pattern, steps: list[dict[int, int]]) -> list[set[int]]:
+def _backwards(line: bytes, pattern: Pattern, steps: _Steps, reach: _Reach) -> list[set[int]]:
     """Return, for each step, the places from which the end can be reached."""
     good: list[set[int]] = [set() for _ in steps]
     good[-1] = {len(line)}
     for index in range(len(pattern.tokens) - 1, -1, -1):
         token, after = pattern.tokens[index], good[index + 1]
         if isinstance(token, bytes):
-            good[index] = {at for at in steps[index] if at + len(token) in after and line.startswith(token, at)}
+            size = len(token)
+            good[index] = {at for at in steps[index] if at + size in after and line.startswith(token, at)}
         elif token.kind is Kind.FREE:
             last = max(after, default=-1)
             good[index] = {at for at in steps[index] if at <= last}
         else:
-            literal = _next(pattern, index)
-            good[index] = {at for at in steps[index] if any(e in after for e in _ends(line, at, token, literal))}
+            good[index] = {at for at, ends in reach[index].items() if not after.isdisjoint(ends)}
     return good

@@ -11,7 +11,7 @@ import struct
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from forensics.limits import SPAN_BYTES
+from forensics.limits import EVENT_SPAN_BYTES
 from forensics.model import NO_CLAIM, Batch, Claim, Parser
 from forensics.parsers._evtx_chunks import CHUNK, FILE_HEADER, TAIL
 from forensics.parsers._evtx_definitions import Definitions
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 NAME: Final = "evtx"
 _MAGIC: Final = b"ElfFile\0"
 _DEFINITIONS: Final = Definitions()
-_BLOCK: Final = SPAN_BYTES
+_BLOCK: Final = EVENT_SPAN_BYTES
 """A span is read at once: what is the same in all its records is then done once."""
 _FREE: Final[list[bytearray]] = []
 """Buffers of whole spans that nobody reads into now: touching new memory costs as much as reading the bytes."""
@@ -52,12 +52,12 @@ def _settle(head: Head, _hints: Sequence[Hint], options: Options) -> Mapping[str
 
 def _split(_stream: Stream, whole: Span) -> Iterator[Span]:
     """Cut at chunk borders; the file header belongs to the first span."""
-    if whole.stop is None or whole.stop <= FILE_HEADER + SPAN_BYTES:
+    if whole.stop is None or whole.stop <= FILE_HEADER + EVENT_SPAN_BYTES:
         yield whole
         return
     start = whole.start
     while start < whole.stop:
-        stop = min(whole.stop, max(start, FILE_HEADER) + SPAN_BYTES)
+        stop = min(whole.stop, max(start, FILE_HEADER) + EVENT_SPAN_BYTES)
         yield replace(whole, start=start, stop=stop)
         start = stop
 
