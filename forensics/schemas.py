@@ -155,6 +155,7 @@ SESSIONS: Final = pa.schema(
         ("session_id", pa.int64()),
         ("logon_ids", TEXT),
         ("connections", pa.int64()),
+        ("stays", TEXT),
         ("http_requests", pa.int64()),
         ("events", pa.int64()),
         ("missing", TEXT),
@@ -163,8 +164,9 @@ SESSIONS: Final = pa.schema(
         ("flags", TEXT),
     ]
 )
-"""One row an RDP session from logon to its end. `source_ips` are joined by `;` in order of appearance. `because` is JSON:
-a list of {sentence, weight, locators}."""
+"""One row an RDP session from logon to its end. `source_ips` are joined by `;` in order of appearance. `stays` is JSON: a list
+of {source_ip, start, end, began, locator}, one a connection, `end` null where it is not in evidence. `because` is JSON: a list
+of {sentence, weight, locators}."""
 
 SESSION_EVENTS: Final = pa.schema(
     [("session_uid", TEXT), ("evidence_id", TEXT), ("log_offset", pa.int64()), ("relation", TEXT)]
@@ -206,6 +208,36 @@ ENDPOINTS: Final = pa.schema(
         ("because", TEXT),
     ]
 )
+
+BEACONS: Final = pa.schema(
+    [
+        ("source_ip", TEXT),
+        ("path", TEXT),
+        ("kind", TEXT),
+        ("requests", pa.int64()),
+        ("posts", pa.int64()),
+        ("bytes", pa.int64()),
+        ("first_seen", TIME),
+        ("last_seen", TIME),
+        ("days", pa.int64()),
+        ("period_s", pa.float64()),
+        ("jitter_s", pa.float64()),
+        ("score", pa.float64()),
+        ("score_of", TEXT),
+        ("category", TEXT),
+        ("times_score", pa.float64()),
+        ("size_score", pa.float64()),
+        ("duration_score", pa.float64()),
+        ("histogram_score", pa.float64()),
+        ("best_day", pa.date32()),
+        ("best_day_score", pa.float64()),
+        ("clients_estimate", pa.int64()),
+        ("because", TEXT),
+    ]
+)
+"""One row an address and answered path with at least four requests at different seconds. `bytes` are the server's answers.
+`score` is the higher of the life's and the best day's (`score_of`); the four parts are the life's. `period_s` is the median
+gap, `jitter_s` the median deviation from it; `clients_estimate` over 1: several clients behind one address."""
 
 MILESTONE_ROWS: Final = pa.schema(
     [
@@ -256,6 +288,7 @@ TABLES: Final[Mapping[str, pa.Schema]] = {
     "session_events": SESSION_EVENTS,
     "sources": SOURCES,
     "endpoints": ENDPOINTS,
+    "beacons": BEACONS,
     "milestones": MILESTONE_ROWS,
     "timeline": TIMELINE,
 }

@@ -8,18 +8,10 @@ from pathlib import Path
 import pytest
 
 from forensics.case import Case
+from forensics.reports import reports
 
 GOLDENS = Path(__file__).parent / "goldens"
-FILES = (
-    "timeline.csv",
-    "timeline.jsonl",
-    "sources.csv",
-    "sessions.csv",
-    "milestones.csv",
-    "endpoints.csv",
-    "rejects.csv",
-    "ledger.csv",
-)
+FILES = sorted(report.filename for report in reports().values())
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from forensics.analysis._attach import build
 from forensics.analysis._words import because, reason
+from forensics.instants import iso, microseconds
 from forensics.model import Rule
 from forensics.schemas import SESSIONS, table
 
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-    from forensics.analysis._stitch import Session
+    from forensics.analysis._stitch import Connection, Session
 
 _FAMILIES: Final = ("LSM", "RCM", "RdpCoreTS", "Security")
 _SURE: Final = {"LSM", "Security"}
@@ -53,12 +55,23 @@ def _row(session: Session, requests: int) -> dict[str, Any]:
         "session_id": session.session_id,
         "logon_ids": ";".join(sorted(session.logon_ids)) or None,
         "connections": len(session.connections),
+        "stays": json.dumps([_stay(one) for one in session.connections], sort_keys=True, ensure_ascii=False),
         "http_requests": requests,
         "events": len(session.events),
         "missing": ";".join(f for f in _FAMILIES if f not in session.families) or None,
         "confidence": _confidence(session),
         "because": _because(session),
         "flags": ";".join(sorted(session.flags)) or None,
+    }
+
+
+def _stay(one: Connection) -> dict[str, Any]:
+    return {
+        "source_ip": one.source or one.address,
+        "start": iso(microseconds(one.start)),
+        "end": iso(microseconds(one.end)) if one.end else None,
+        "began": one.began,
+        "locator": one.first.locator,
     }
 
 
