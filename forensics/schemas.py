@@ -239,6 +239,43 @@ BEACONS: Final = pa.schema(
 `score` is the higher of the life's and the best day's (`score_of`); the four parts are the life's. `period_s` is the median
 gap, `jitter_s` the median deviation from it; `clients_estimate` over 1: several clients behind one address."""
 
+LINKS: Final = pa.schema(
+    [
+        ("operator_id", TEXT),
+        ("relation", TEXT),
+        ("a_kind", TEXT),
+        ("a", TEXT),
+        ("b_kind", TEXT),
+        ("b", TEXT),
+        ("since", TIME),
+        ("until", TIME),
+        ("confidence", TEXT),
+        ("because", TEXT),
+    ]
+)
+"""One row an observation that ties two things (`address`, `account`, `machine`, `zone`, `client`, `agent`, `path`, `session`,
+`network`, `as`) to one operator, and how firmly."""
+
+CHAIN: Final = pa.schema(
+    [
+        ("operator_id", TEXT),
+        ("session_uid", TEXT),
+        ("source_ip", TEXT),
+        ("country_iso_code", TEXT),
+        ("as_organization_name", TEXT),
+        ("anonymity", TEXT),
+        ("rare_grade", TEXT),
+        ("since", TIME),
+        ("until", TIME),
+        ("next_source_ip", TEXT),
+        ("gap_s", pa.int64()),
+        ("flags", TEXT),
+        ("locator", TEXT),
+    ]
+)
+"""One row a stay of an operator at an address, in order: until when, which address came next, and after how many seconds.
+`faster_than_travel` is a sign of proxies, no alarm."""
+
 MILESTONE_ROWS: Final = pa.schema(
     [
         ("milestone", TEXT),
@@ -289,6 +326,8 @@ TABLES: Final[Mapping[str, pa.Schema]] = {
     "sources": SOURCES,
     "endpoints": ENDPOINTS,
     "beacons": BEACONS,
+    "links": LINKS,
+    "chain": CHAIN,
     "milestones": MILESTONE_ROWS,
     "timeline": TIMELINE,
 }
