@@ -24,6 +24,12 @@ BLOCK_BYTES: Final = 4 * MIB
 MAX_LINE: Final = 1 * MIB
 """Tomcat's request line and headers fit in 8 KiB by default; 1 MiB leaves room for any setting. Longer is `line_too_long`."""
 
+RECORD_HEAD: Final = 512
+"""Bytes of a line that decide whether a record of several lines starts there; real ones need at most 200."""
+
+RECORD_HELD: Final = 16 * 1024
+"""Bytes of such a record that are looked at for its meaning; the rest of it is counted, not held."""
+
 MAX_FIELD_SHOWN: Final = 512
 """Characters of one field on a screen or in a CSV cell; the Parquet tables and the locator have it all."""
 

@@ -50,6 +50,8 @@ EVENT_ACTIONS: Final[Mapping[str, str]] = {
     "system_stop": "Windows stopped",
     "system_crash": "the last shutdown was unexpected",
     "manager_act": "the Tomcat manager was used",
+    "realm_lockout": "an account was refused because it is locked after failed log-ins, or left the list of those that failed",
+    "request_parse_error": "Tomcat could not read a request; the once-only message that tells of it",
     "file_time": "a file time that came with the evidence",
 }
 """Every word that `event_action` can hold, and its meaning."""
@@ -96,6 +98,9 @@ EVENT_FLAGS: Final[Mapping[str, str]] = {
     "torn": "the file ends inside this line",
     "mixed_script": "a name mixes letters of two scripts",
     "broken_text": "bytes that are no UTF-8 were spelt out",
+    "repeated_hour": "its local time came twice when the clock was set back; the first was taken",
+    "skipped_hour": "its local time never came, since the clock was set forward over it; the offset before the change was taken",
+    "offset_unsure": "the offsets in evidence before and after its day differ, or none is within a month; the nearest was taken",
     "dash_request": "Tomcat read no request line: a handshake of another protocol, a probe, a timeout",
 }
 """Every word that the `flags` of an event can hold (joined by `;`), and its meaning."""

@@ -183,7 +183,7 @@ def server(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
     listed = ", ".join(f"'{action}'" for action in _SERVER)
     found = db.sql(f"""
         SELECT *, {LOCATOR} AS locator FROM events e
-        WHERE event_action IN ({listed}) ORDER BY time, evidence_id, log_offset""").to_arrow_table()
+        WHERE event_action IN ({listed}) AND time IS NOT NULL ORDER BY time, evidence_id, log_offset""").to_arrow_table()
     last: dict[str, Any] = {}
     for event in found.to_pylist():
         action = event["event_action"]

@@ -16,6 +16,7 @@ from forensics.evidence.spans import line_spans
 from forensics.model import NO_CLAIM, Batch, Claim, Parser
 from forensics.parsers import _valve_fast
 from forensics.parsers._lines import PAD, Block, LongLine, blocks
+from forensics.parsers._local_time import offset_hints
 from forensics.parsers._valve import compile_pattern
 from forensics.parsers._valve_infer import best_of, candidates
 from forensics.parsers._valve_rows import NotALine, Row, row_of, table_of
@@ -180,6 +181,7 @@ PARSER = Parser(
     read=_read,
     recount=lambda _span: Recount(),
     settle=_settle,
+    hints=offset_hints,
     cannot_know=(
         "The stock pattern has no User-Agent, Referer, session or duration; times are to the second and stamp the end of a "
         "request; the last lines before a crash stay in a buffer; a deployment by copying a file leaves no line."
