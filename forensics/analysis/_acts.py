@@ -27,11 +27,6 @@ _SERVER: Final = {
     "system_crash": "Windows started after an unexpected shutdown",
     "system_start": "Windows started",
     "system_stop": "Windows stopped",
-    "tomcat_start": "Tomcat started",
-    "tomcat_stop": "Tomcat stopped",
-    "deploy": "Tomcat deployed an application",
-    "undeploy": "Tomcat removed an application",
-    "manager_act": "the Tomcat manager was used",
     "software_install": "software installed: {Data1}",
     "outbound_rdp": "this server connected to another by RDP: {Value}",
     "gateway_connect": "{user} connected through the gateway",
@@ -179,11 +174,11 @@ def _request(event: Row) -> str:
 
 
 def server(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
-    """Tell what happened to the server itself: installations, starts, crashes, cleared logs."""
+    """Tell what Windows says happened to the server itself: installations, starts, crashes, cleared logs."""
     listed = ", ".join(f"'{action}'" for action in _SERVER)
     found = db.sql(f"""
         SELECT *, {LOCATOR} AS locator FROM events e
-        WHERE event_action IN ({listed}) AND time IS NOT NULL ORDER BY time, evidence_id, log_offset""").to_arrow_table()
+        WHERE event_action IN ({listed}) AND log_format = 'evtx' AND time IS NOT NULL ORDER BY time, evidence_id, log_offset""").to_arrow_table()
     last: dict[str, Any] = {}
     for event in found.to_pylist():
         action = event["event_action"]
@@ -199,8 +194,6 @@ def server(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
         rest.setdefault("ImagePath", rest.get("ServiceFileName", ""))
         rest.setdefault("cleared_channel", rest.get("channel", ""))
         message = _SERVER[action].format_map(_Blank({**rest, "user": _account(event)}))
-        if event["log_format"] != "evtx" and rest.get("message"):
-            message += f": {rest['message']}"
         yield _event_row(event, message)
 
 

@@ -6,7 +6,9 @@ import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from forensics.analysis._words import CLOCK_STEP, LOCATOR, locator_of
+from forensics.analysis._proof import events, proved, query
+from forensics.analysis._server_milestones import FROM_C2, c2_deployed, tomcat_installed, tomcat_started
+from forensics.analysis._words import CLOCK_STEP, locator_of
 from forensics.model import MILESTONES, Rule
 from forensics.schemas import MILESTONE_ROWS, table
 
@@ -18,9 +20,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 _E: Final = locator_of("e")
-_ORDER: Final = "ORDER BY time, evidence_id, log_offset"
 _INSIDERS: Final = "e.source_ip IN (SELECT source_ip FROM sources WHERE role IN ('operator', 'local'))"
-_FROM_C2: Final = "FROM events e JOIN endpoints p ON p.path = string_split(e.url_path, ';')[1] WHERE p.kind = 'c2'"
 
 
 def _run(db: duckdb.DuckDBPyConnection) -> pa.Table:
@@ -31,29 +31,8 @@ def _run(db: duckdb.DuckDBPyConnection) -> pa.Table:
     return table(rows, MILESTONE_ROWS)
 
 
-def _query(db: duckdb.DuckDBPyConnection, select: str) -> list[Row]:
-    rows: list[Row] = db.sql(select).to_arrow_table().to_pylist()
-    return rows
-
-
-def _events(db: duckdb.DuckDBPyConnection, where: str, limit: int = 1) -> list[Row]:
-    return _query(
-        db, f"SELECT *, {LOCATOR} AS locator FROM events WHERE {where} AND time IS NOT NULL {_ORDER} LIMIT {limit}"
-    )
-
-
-def _row(event: Row, detail: str, confidence: str, source: str | None = None) -> Row:
-    return {
-        "time": event["time"],
-        "source_ip": source or event.get("source_ip"),
-        "detail": detail,
-        "confidence": confidence,
-        "locators": event["locator"],
-    }
-
-
 def _first_logon(db: duckdb.DuckDBPyConnection) -> Iterable[Row]:
-    for session in _query(db, "SELECT * FROM sessions ORDER BY start, session_uid LIMIT 1"):
+    for session in query(db, "SELECT * FROM sessions ORDER BY start, session_uid LIMIT 1"):
         proofs = [
             loc for r in json.loads(session["because"]) if r["sentence"].startswith("logon") for loc in r["locators"]
         ]
@@ -66,85 +45,29 @@ def _first_logon(db: duckdb.DuckDBPyConnection) -> Iterable[Row]:
         }
 
 
-def _tomcat_installed(db: duckdb.DuckDBPyConnection) -> Iterable[Row]:
-    like = "(unmapped ILIKE '%tomcat%' OR unmapped LIKE '%//RS//%')"
-    for event in _events(db, f"event_action = 'service_install' AND {like}"):
-        rest = json.loads(event["unmapped"])
-        yield _row(
-            event,
-            f"service {rest.get('ServiceName', '')} installed: {rest.get('ImagePath', rest.get('ServiceFileName', ''))}",
-            "almost certain",
-        )
-
-
-def _tomcat_started(db: duckdb.DuckDBPyConnection) -> Iterable[Row]:
-    for event in _events(db, "event_action = 'tomcat_start'"):
-        yield _row(event, "Tomcat's own log says that it started", "almost certain")
-        return
-    running = "event_action = 'service_state' AND unmapped ILIKE '%tomcat%' AND unmapped ILIKE '%running%'"
-    for event in _events(db, running):
-        yield _row(event, "the service manager says that Tomcat runs", "likely")
-        return
-    for event in _events(db, "event_action = 'http_request'"):
-        yield _row(event, "Tomcat answered its first request; its start is not in evidence", "possible")
-
-
-def _c2_deployed(db: duckdb.DuckDBPyConnection) -> Iterable[Row]:
-    first = _query(db, f"SELECT min(e.time) AS time {_FROM_C2} AND e.http_response_status_code < 400")
-    if not first or first[0]["time"] is None:
-        return
-    before = f"time <= TIMESTAMPTZ '{first[0]['time'].isoformat()}'"
-    upload = (
-        "((http_request_method = 'POST' AND regexp_matches(url_path, '^/manager/html/upload')) OR "
-        "(http_request_method = 'PUT' AND http_response_status_code < 400 AND "
-        "(regexp_matches(url_path, '^/manager/(text/)?deploy') OR regexp_matches(url_path, '\\.jspx?'))))"
-    )
-    found = _query(
-        db,
-        f"SELECT *, {LOCATOR} AS locator FROM events WHERE event_action = 'http_request' AND {upload} "
-        f"AND http_response_status_code < 400 AND {before} ORDER BY time DESC, evidence_id DESC, log_offset DESC LIMIT 1",
-    )
-    for event in found:
-        yield _row(
-            event,
-            f"{event['http_request_method']} {event['url_path']} was answered; the command path works after it",
-            "likely",
-        )
-        return
-    for event in _events(db, f"event_action = 'deploy' AND {before}"):
-        yield _row(event, "Tomcat deployed an application before the command path first worked", "likely")
-        return
-    for event in _query(
-        db, f"SELECT e.*, {_E} AS locator {_FROM_C2} AND e.http_response_status_code < 400 {_ORDER} LIMIT 1"
-    ):
-        yield _row(
-            event, "the command path answers for the first time; how it came there is not in evidence", "possible"
-        )
-
-
 def _c2(db: duckdb.DuckDBPyConnection, where: str) -> list[Row]:
-    return _query(
-        db, f"SELECT e.*, {_E} AS locator {_FROM_C2} AND {where} ORDER BY e.time, e.evidence_id, e.log_offset LIMIT 1"
+    return query(
+        db, f"SELECT e.*, {_E} AS locator {FROM_C2} AND {where} ORDER BY e.time, e.evidence_id, e.log_offset LIMIT 1"
     )
 
 
 def _first_browser_test(db: duckdb.DuckDBPyConnection) -> Iterable[Row]:
     for event in _c2(db, f"e.http_request_method = 'GET' AND {_INSIDERS}"):
-        yield _row(
+        yield proved(
             event, f"GET {event['url_path']} by the operator, answered {event['http_response_status_code']}", "likely"
         )
 
 
 def _first_backdoor_test(db: duckdb.DuckDBPyConnection) -> Iterable[Row]:
     for event in _c2(db, f"e.http_request_method = 'POST' AND {_INSIDERS}"):
-        yield _row(
+        yield proved(
             event, f"POST {event['url_path']} by the operator, answered {event['http_response_status_code']}", "likely"
         )
 
 
 def _first_implant(db: duckdb.DuckDBPyConnection) -> Iterable[Row]:
     for event in _c2(db, "e.source_ip IN (SELECT source_ip FROM sources WHERE role = 'implant')"):
-        yield _row(
+        yield proved(
             event,
             f"{event['http_request_method']} {event['url_path']} by the first client that comes back by a timer",
             "likely",
@@ -153,7 +76,7 @@ def _first_implant(db: duckdb.DuckDBPyConnection) -> Iterable[Row]:
 
 def _rare_origin(db: duckdb.DuckDBPyConnection) -> Iterable[Row]:
     """One row a rare address, at its first trace of any kind."""
-    found = _query(
+    found = query(
         db,
         f"""SELECT e.*, {_E} AS locator, s.rare_origin, s.rare_grade
         FROM events e JOIN sources s USING (source_ip) WHERE s.rare_origin IS NOT NULL
@@ -162,13 +85,13 @@ def _rare_origin(db: duckdb.DuckDBPyConnection) -> Iterable[Row]:
     )
     for event in found:
         sure = {"A": "almost certain", "B": "likely"}.get(event["rare_grade"], "possible")
-        yield _row(event, f"{event['rare_origin']}, grade {event['rare_grade']}", sure)
+        yield proved(event, f"{event['rare_origin']}, grade {event['rare_grade']}", sure)
 
 
 def _log_cleared(db: duckdb.DuckDBPyConnection) -> Iterable[Row]:
-    for event in _events(db, "event_action = 'log_cleared'", 1000):
+    for event in events(db, "event_action = 'log_cleared'", 1000):
         rest = json.loads(event["unmapped"] or "{}")
-        yield _row(
+        yield proved(
             event,
             f"the {rest.get('cleared_channel', rest.get('channel', ''))} log was cleared by {event['user_name'] or 'an unnamed account'}",
             "almost certain",
@@ -176,13 +99,13 @@ def _log_cleared(db: duckdb.DuckDBPyConnection) -> Iterable[Row]:
 
 
 def _clock_changed(db: duckdb.DuckDBPyConnection) -> Iterable[Row]:
-    for event in _events(db, "event_action = 'clock_changed'", 100_000):
+    for event in events(db, "event_action = 'clock_changed'", 100_000):
         rest = json.loads(event["unmapped"] or "{}")
         old, new = (_moment(rest.get(name)) for name in ("OldTime", "NewTime"))
         old = old or _moment(rest.get("PreviousTime"))
         if old is not None and new is not None and abs(new - old) <= CLOCK_STEP:
             continue
-        yield _row(
+        yield proved(
             event,
             f"the clock was set from {rest.get('OldTime', rest.get('PreviousTime', '?'))} to {rest.get('NewTime', '?')}",
             "almost certain",
@@ -198,12 +121,12 @@ def _moment(text: object) -> datetime | None:
 
 
 def _crash(db: duckdb.DuckDBPyConnection) -> Iterable[Row]:
-    for event in _events(db, "event_action = 'system_crash'", 1000):
-        yield _row(event, "the shutdown before this start was unexpected", "almost certain")
+    for event in events(db, "event_action = 'system_crash'", 1000):
+        yield proved(event, "the shutdown before this start was unexpected", "almost certain")
 
 
 def _last_operator_act(db: duckdb.DuckDBPyConnection) -> Iterable[Row]:
-    found = _query(
+    found = query(
         db,
         f"""SELECT e.*, {_E} AS locator FROM events e
         LEFT JOIN (SELECT DISTINCT evidence_id, log_offset FROM session_events) x USING (evidence_id, log_offset)
@@ -218,14 +141,14 @@ def _last_operator_act(db: duckdb.DuckDBPyConnection) -> Iterable[Row]:
             if event["event_action"] == "http_request"
             else event["event_action"]
         )
-        yield _row(event, f"the last act of an operator's address: {what}", "likely")
+        yield proved(event, f"the last act of an operator's address: {what}", "likely")
 
 
 _FINDERS: Final[dict[str, Callable[[duckdb.DuckDBPyConnection], Iterable[Row]]]] = {
     "first_logon": _first_logon,
-    "tomcat_installed": _tomcat_installed,
-    "tomcat_started": _tomcat_started,
-    "c2_deployed": _c2_deployed,
+    "tomcat_installed": tomcat_installed,
+    "tomcat_started": tomcat_started,
+    "c2_deployed": c2_deployed,
     "first_browser_test": _first_browser_test,
     "first_backdoor_test": _first_backdoor_test,
     "first_implant": _first_implant,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from forensics.analysis import _acts
+from forensics.analysis import _acts, _server_acts
 from forensics.model import Rule
 from forensics.schemas import TIMELINE, table
 
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 
 def _run(db: duckdb.DuckDBPyConnection) -> pa.Table:
-    rows = [*_acts.rdp(db), *_acts.web(db), *_acts.server(db), *_acts.clients(db), *_acts.noise(db)]
+    rows = [*_acts.rdp(db), *_acts.web(db), *_acts.server(db), *_server_acts.server_log(db), *_acts.clients(db)]
+    rows += _acts.noise(db)
     places = _acts.places(db)
     _mark(rows, _acts.milestones(db))
     rows = [_placed(row, places) for row in rows]
