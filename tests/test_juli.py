@@ -350,6 +350,18 @@ def test_a_line_of_megabytes_is_held_in_part_and_counted_whole(size: int, tmp_pa
     assert len(events[0]["unmapped"]) < 1000
 
 
+def test_what_is_read_of_a_record_ends_where_it_ends_even_if_that_was_not_known_at_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_records, "BLOCK_BYTES", 600)
+    line = two_lines("Deploying web application archive /a.war").encode()
+    _, (reject,), _ = rows_of(b"x" * 100 + b"\n" + line * 9, tmp_path)
+    assert reject["detail"] == "x" * 100 + r"\x0a"
+    cut = line[: line.index(b"\n") + 1]
+    _, rejects, _ = rows_of(b"x" * 80 + b"\n" + cut + line * 9, tmp_path)
+    assert [r["reason"] for r in rejects] == ["before_first_record", "no_message"]
+
+
 def test_bytes_that_are_no_utf8_are_spelt_out_and_flagged(tmp_path: Path) -> None:
     raw = one_line("Deploying web application archive [/caf\u00e9.war]").encode("latin-1")
     (event,), _, _ = rows_of(raw, tmp_path)
@@ -378,7 +390,7 @@ PIECES = st.one_of(
 
 
 @settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-@given(st.lists(PIECES, max_size=40), st.sampled_from([600, 1500, 1 << 22]), st.sampled_from([700, 3000, 1 << 26]))
+@given(st.lists(PIECES, max_size=40), st.sampled_from([513, 600, 1500]), st.sampled_from([1, 700, 3000, 1 << 26]))
 def test_any_bytes_are_accounted_for_whatever_the_size_of_blocks_and_spans(
     tmp_path: Path, pieces: list[bytes], block: int, span: int
 ) -> None:

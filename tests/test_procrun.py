@@ -156,7 +156,7 @@ PIECES = st.one_of(
 
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-@given(st.lists(PIECES, max_size=30), st.sampled_from([600, 1 << 22]), st.sampled_from([700, 1 << 26]))
+@given(st.lists(PIECES, max_size=30), st.sampled_from([513, 600, 1500]), st.sampled_from([1, 700, 1 << 26]))
 def test_any_bytes_are_accounted_for_whatever_the_size_of_blocks_and_spans(
     tmp_path: Path, pieces: list[bytes], block: int, span: int
 ) -> None:

@@ -242,10 +242,12 @@ class _Run:
         """Take the record that was open, now that its end is known."""
         at_end = self._chunk.final and end == self._chunk.base + self._chunk.size
         torn = at_end and self._chunk.buffer[self._chunk.size - 1] not in b"\n\0"
+        # What was held may reach past the end, which was not known then.
+        held = bytes(state.held[: end - state.start])
         if state.headless:
-            fate = self._headless(bytes(state.held), state, end)
+            fate = self._headless(held, state, end)
         else:
-            fate = self._told(bytes(state.held), state.start, end - state.start, state.line, torn=torn)
+            fate = self._told(held, state.start, end - state.start, state.line, torn=torn)
         self._append(np.array([state.start]), np.array([end]), np.array([fate], np.int8))
 
     def add(self, heads: Ints, numbers: Ints) -> None:
