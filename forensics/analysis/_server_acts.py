@@ -32,7 +32,9 @@ def server_log(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
         # What is not Tomcat's own is never hidden in the row of a start.
         yield from _deployed([row for row in start.deployments if not is_stock(application(row))])
     yield from _deployed(alone)
-    yield from _folded(records(db, ("tomcat_stop",)), _stop_sentence, _STOP_TAKES)
+    # One stop, told by the wrapper, the service and the port, is no run of stops.
+    stops = _folded(records(db, ("tomcat_stop",)), _stop_sentence, _STOP_TAKES)
+    yield from ({**row, "time_end": None, "count": 1} for row in stops)
     yield from _folded(records(db, ("undeploy",)), lambda row: f"Tomcat removed {shown_name(application(row))}")
     yield from _folded(records(db, ("manager_act",)), _manager_sentence)
     yield from _folded(records(db, ("realm_lockout",)), _lockout_sentence)

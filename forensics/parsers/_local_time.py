@@ -72,16 +72,16 @@ def _nearest(hints: list[Hint], label: str) -> list[Hint]:
     """Return the hints of the folder that shares most of its path with the file's; none of a folder that shares nothing."""
     parts = label.split("/")[:-1]
 
-    def shared(hint: Hint) -> tuple[int, int]:
-        other = hint.applies_to.split("/") if hint.applies_to else []
-        same = next(
-            (i for i, (a, b) in enumerate(zip(parts, other, strict=False)) if a != b), min(len(parts), len(other))
-        )
+    def shared(folder: str) -> tuple[int, int]:
+        other = folder.split("/") if folder else []
+        pairs = zip(parts, other, strict=False)
+        same = next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(parts), len(other)))
         return same, -len(other)
 
-    best = max((shared(hint) for hint in hints), default=(0, 0))
+    near = {folder: shared(folder) for folder in {hint.applies_to for hint in hints}}
+    best = max(near.values(), default=(0, 0))
     strange = best[0] == 0 and best[1] < 0 and parts
-    return [] if strange else [hint for hint in hints if shared(hint) == best]
+    return [] if strange else [hint for hint in hints if near[hint.applies_to] == best]
 
 
 def _shortened(values: list[str]) -> list[str]:

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 NAME: Final = "juli"
 _TOMCAT: Final = re.compile(rb"org\.apache\.(?:catalina|coyote|tomcat|jasper|juli|jk)\.")
-_WRAPPER: Final = re.compile(rb"(" + WRAPPER[: WRAPPER.index(b" (?:")] + rb") .*?\b(std(?:out|err)) initialized")
+_WRAPPER: Final = re.compile(WRAPPER)
+_STAMP: Final = 19
 _ASKED: Final = 400
 _SURE, _LIKELY = 92, 60
 
@@ -63,10 +64,10 @@ def kind_of(label: str) -> str:
 def _meaning(held: bytes, span: Span) -> dict[str, Any] | None:
     kind = kind_of(span.evidence.label)
     if wrapper := _WRAPPER.match(held[:200]):
-        message = decode(held[20:200].partition(b"\n")[0].strip())
+        message = decode(wrapper[0][_STAMP + 1 :])
         row: dict[str, Any] = {"event_action": "tomcat_start", "event_outcome": "unknown"}
         row |= {"event_provider": kind, "flags": [], "rest": {"step": "wrapper", "message": message}}
-        return timed(row, wrapper[1].decode(), iso_local(wrapper[1]), span)
+        return timed(row, wrapper[0][:_STAMP].decode(), iso_local(wrapper[0][:_STAMP]), span)
     record = record_of(held)
     if record is None:
         return None
