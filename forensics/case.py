@@ -64,20 +64,11 @@ class Case:
         frame: pd.DataFrame = self.table(name).to_pandas()
         return frame
 
-    @property
-    def timeline(self) -> pd.DataFrame:
-        """The operator timeline."""
-        return self.frame("timeline")
-
-    @property
-    def sessions(self) -> pd.DataFrame:
-        """RDP sessions."""
-        return self.frame("sessions")
-
-    @property
-    def sources(self) -> pd.DataFrame:
-        """Source addresses."""
-        return self.frame("sources")
+    def __getattr__(self, name: str) -> pd.DataFrame:
+        """Return a table under its own name: `case.timeline`, `case.findings`, `case.sessions` and all others."""
+        if name in TABLES:
+            return self.frame(name)
+        raise AttributeError(f"a case has no table '{name}'; it has {', '.join(TABLES)}")
 
 
 def open_case(folder: Path) -> Case:

@@ -185,43 +185,40 @@ def timeline(
             _print_rows(query.rows(opened, "timeline", chosen), "timeline", show)
 
 
-@app.command()
-def sources(
-    case: CaseFolder,
-    since: From = None,
-    until: To = None,
-    source: SourceIp = None,
-    role: Role = None,
-    show: Show = Format.TABLE,
-) -> None:
-    """Print who came: every source address with its role, origin and reasons."""
-    _table("sources", case, (since, until, source, role), show)
+def _add_table(name: str, says: str) -> None:
+    """Add the command that prints one table of a case."""
+
+    def command(
+        case: CaseFolder,
+        since: From = None,
+        until: To = None,
+        source: SourceIp = None,
+        role: Role = None,
+        show: Show = Format.TABLE,
+    ) -> None:
+        from forensics import query
+
+        with _orderly():
+            _print_rows(query.rows(_open(case), name, query.Choice(since, until, source, role)), name, show)
+
+    app.command(name, help=says)(command)
 
 
-@app.command()
-def sessions(
-    case: CaseFolder,
-    since: From = None,
-    until: To = None,
-    source: SourceIp = None,
-    role: Role = None,
-    show: Show = Format.TABLE,
-) -> None:
-    """Print the RDP sessions, from logon to end."""
-    _table("sessions", case, (since, until, source, role), show)
-
-
-@app.command()
-def milestones(case: CaseFolder, show: Show = Format.TABLE) -> None:
-    """Print the milestones of the case, each with what proves it."""
-    _table("milestones", case, (None, None, None, None), show)
-
-
-def _table(name: str, folder: Path, choice: tuple[str | None, ...], show: Format) -> None:
-    from forensics import query
-
-    with _orderly():
-        _print_rows(query.rows(_open(folder), name, query.Choice(*choice)), name, show)
+for _name, _says in (
+    ("findings", "Print what the report opens with, the weightiest first, and what the logs cannot show."),
+    ("sources", "Print who came: every source address with its role, origin and reasons."),
+    ("sessions", "Print the RDP sessions, from logon to end."),
+    ("milestones", "Print the milestones of the case, each with what proves it."),
+    ("endpoints", "Print what each path of the web server was for."),
+    ("links", "Print what ties addresses, machines, accounts and paths to one operator."),
+    ("chain", "Print the proxy chain: from which address to which, and when."),
+    ("beacons", "Print who comes back to a path by a timer."),
+    ("victims", "Print the addresses behind which implants ran."),
+    ("hours", "Print when operators were at work, by weekday and hour (UTC)."),
+    ("zones", "Print which time zones the working hours would fit."),
+    ("coverage", "Print what each log covers, where it has holes, and what is not in evidence."),
+):
+    _add_table(_name, _says)
 
 
 @app.command()

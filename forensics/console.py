@@ -35,6 +35,14 @@ _PIPE_WIDTH: Final = 140
 _COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "sources": ("source_ip", "role", "country_iso_code", "rare_grade", "first_seen", "last_seen", "rdp_sessions", "http_requests", "as_organization_name", "role_confidence"),
     "sessions": ("session_uid", "source_ips", "user_name", "start", "end", "end_basis", "client_name", "client_zone", "http_requests"),
+    "findings": ("rank", "sentence", "confidence", "locators"),
+    "endpoints": ("path", "kind", "first_seen", "first_source_ip", "sources", "requests"),
+    "links": ("operator_id", "relation", "a", "b", "since", "until", "confidence"),
+    "chain": ("operator_id", "session_uid", "source_ip", "country_iso_code", "rare_grade", "since", "until", "next_source_ip", "gap_s", "flags"),
+    "beacons": ("source_ip", "path", "category", "score", "period_s", "jitter_s", "requests", "days", "clients_estimate", "first_seen", "last_seen"),
+    "victims": ("source_ip", "country_iso_code", "as_organization_name", "first_seen", "last_seen", "requests", "bytes", "clients_estimate", "confidence"),
+    "zones": ("offset", "fit", "candidate", "active_days", "lunch_dip", "rest_days", "client_sessions", "zones"),
+    "coverage": ("log", "label", "first_seen", "last_seen", "events", "numbers_missing", "silent_hours", "missing_days", "notes", "cannot_know"),
     "milestones": ("milestone", "time", "source_ip", "detail", "confidence", "locators"),
 }  # fmt: skip
 """What a screen shows of a table; csv and jsonl give all of it."""

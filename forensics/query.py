@@ -24,12 +24,21 @@ _SPANS: Final = {
     "timeline": ("time", "coalesce(time_end, time)"),
     "sources": ("first_seen", "last_seen"),
     "sessions": ("start", '"end"'),
+    "findings": ("time", "time"),
+    "milestones": ("time", "time"),
+    "endpoints": ("first_seen", "first_seen"),
+    "links": ("since", "until"),
+    "chain": ("since", "coalesce(until, since)"),
+    "beacons": ("first_seen", "last_seen"),
+    "victims": ("first_seen", "last_seen"),
+    "coverage": ("first_seen", "last_seen"),
 }
 """First and last instant of a row, by table: a row is chosen when it touches the time asked for."""
 
 _HAS_SOURCE: Final = {
-    "timeline": "source_ip = ?",
-    "sources": "source_ip = ?",
+    **dict.fromkeys(("timeline", "sources", "findings", "milestones", "chain", "beacons", "victims"), "source_ip = ?"),
+    "endpoints": "first_source_ip = ?",
+    "links": "? IN (a, b)",
     "sessions": "list_contains(string_split(source_ips, ';'), ?)",
 }
 _HAS_ROLE: Final = {
@@ -66,6 +75,13 @@ def rows(case: Case, name: str, choice: Choice = EVERYTHING) -> Iterator[dict[st
 def _conditions(name: str, choice: Choice) -> tuple[list[str], list[Any]]:
     wheres: list[str] = []
     values: list[Any] = []
+    for typed, option, able in (
+        (choice.since or choice.until, "--from and --to", _SPANS),
+        (choice.source, "--source", _HAS_SOURCE),
+        (choice.role, "--role", _HAS_ROLE),
+    ):
+        if typed is not None and name not in able:
+            raise UsageError(f"{name} cannot be narrowed by {option}; ask for what you need with: c2trail sql")
     if name in _SPANS:
         first, last = _SPANS[name]
         for typed, condition in ((choice.since, f"{last} >= ?"), (choice.until, f"{first} < ?")):

@@ -6,13 +6,11 @@ from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
+from forensics.answers import BEACONS, CHAIN, COVERAGE, FINDINGS, HOURS, LINKS, VICTIMS, ZONES
+from forensics.columns import TEXT, TIME, WORD
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-TIME: Final = pa.timestamp("us", tz="UTC")
-WORD: Final = pa.dictionary(pa.int32(), pa.string())
-"""Text that repeats: stored once a batch, referred to by number."""
-TEXT: Final = pa.string()
 
 EVENTS: Final = pa.schema(
     [
@@ -76,11 +74,13 @@ SKIPS: Final = pa.schema(
         ("evidence_id", TEXT),
         ("log_offset", pa.int64()),
         ("log_length", pa.int64()),
+        ("log_ordinal", pa.int64()),
         ("reason", TEXT),
         ("records", pa.int64()),
     ]
 )
-"""One row a run of bytes that was read and holds no event asked for: headers, slack, blank lines, unwanted records."""
+"""One row a run of bytes that was read and holds no event asked for: headers, slack, blank lines, unwanted records.
+`log_ordinal` is the number of its first record where the log numbers them: those of a run follow each other."""
 
 EVIDENCE: Final = pa.schema(
     [
@@ -209,73 +209,6 @@ ENDPOINTS: Final = pa.schema(
     ]
 )
 
-BEACONS: Final = pa.schema(
-    [
-        ("source_ip", TEXT),
-        ("path", TEXT),
-        ("kind", TEXT),
-        ("requests", pa.int64()),
-        ("posts", pa.int64()),
-        ("bytes", pa.int64()),
-        ("first_seen", TIME),
-        ("last_seen", TIME),
-        ("days", pa.int64()),
-        ("period_s", pa.float64()),
-        ("jitter_s", pa.float64()),
-        ("score", pa.float64()),
-        ("score_of", TEXT),
-        ("category", TEXT),
-        ("times_score", pa.float64()),
-        ("size_score", pa.float64()),
-        ("duration_score", pa.float64()),
-        ("histogram_score", pa.float64()),
-        ("best_day", pa.date32()),
-        ("best_day_score", pa.float64()),
-        ("clients_estimate", pa.int64()),
-        ("because", TEXT),
-    ]
-)
-"""One row an address and answered path with at least four requests at different seconds. `bytes` are the server's answers.
-`score` is the higher of the life's and the best day's (`score_of`); the four parts are the life's. `period_s` is the median
-gap, `jitter_s` the median deviation from it; `clients_estimate` over 1: several clients behind one address."""
-
-LINKS: Final = pa.schema(
-    [
-        ("operator_id", TEXT),
-        ("relation", TEXT),
-        ("a_kind", TEXT),
-        ("a", TEXT),
-        ("b_kind", TEXT),
-        ("b", TEXT),
-        ("since", TIME),
-        ("until", TIME),
-        ("confidence", TEXT),
-        ("because", TEXT),
-    ]
-)
-"""One row an observation that ties two things (`address`, `account`, `machine`, `zone`, `client`, `agent`, `path`, `session`,
-`network`, `as`) to one operator, and how firmly."""
-
-CHAIN: Final = pa.schema(
-    [
-        ("operator_id", TEXT),
-        ("session_uid", TEXT),
-        ("source_ip", TEXT),
-        ("country_iso_code", TEXT),
-        ("as_organization_name", TEXT),
-        ("anonymity", TEXT),
-        ("rare_grade", TEXT),
-        ("since", TIME),
-        ("until", TIME),
-        ("next_source_ip", TEXT),
-        ("gap_s", pa.int64()),
-        ("flags", TEXT),
-        ("locator", TEXT),
-    ]
-)
-"""One row a stay of an operator at an address, in order: until when, which address came next, and after how many seconds.
-`faster_than_travel` is a sign of proxies, no alarm."""
-
 MILESTONE_ROWS: Final = pa.schema(
     [
         ("milestone", TEXT),
@@ -326,8 +259,13 @@ TABLES: Final[Mapping[str, pa.Schema]] = {
     "sources": SOURCES,
     "endpoints": ENDPOINTS,
     "beacons": BEACONS,
+    "victims": VICTIMS,
     "links": LINKS,
     "chain": CHAIN,
+    "hours": HOURS,
+    "zones": ZONES,
+    "coverage": COVERAGE,
+    "findings": FINDINGS,
     "milestones": MILESTONE_ROWS,
     "timeline": TIMELINE,
 }

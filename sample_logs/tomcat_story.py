@@ -168,9 +168,14 @@ def _catalina() -> Iterator[str]:
     yield from _start(SECOND_BANNER, SECOND_START_MS)
     war, host = rf"{TOMCAT_HOME}\webapps\support.war", "org.apache.catalina.startup.HostConfig.deployWAR"
     time = C2_DEPLOYED - timedelta(milliseconds=380)
-    yield _juli(time, "http-nio-8080-exec-9", host, f"Deploying web application archive {war}")
+    end = time + timedelta(milliseconds=311)
     done = f"Deployment of web application archive {war} has finished in 311 ms"
-    yield _juli(time + timedelta(milliseconds=311), "http-nio-8080-exec-9", host, done)
+    later = [
+        (time, _juli(time, "http-nio-8080-exec-9", host, f"Deploying web application archive {war}")),
+        (end, _juli(end, "http-nio-8080-exec-9", host, done)),
+        _unreadable_request(),
+    ]
+    yield from (line for _, line in sorted(later))
 
 
 def _unreadable_request() -> tuple[datetime, str]:
@@ -232,13 +237,10 @@ def _service_wrapper() -> Iterator[str]:
 
 def server_logs() -> dict[str, bytes]:
     """File name to content of everything but the access logs."""
-    time, unreadable = _unreadable_request()
     logs = {
         "catalina.2017-01-12.log": "".join(_catalina()),
         "manager.2017-01-12.log": "".join(_manager()),
         "localhost.2017-01-12.log": "".join(_localhost()),
         "commons-daemon.2017-01-12.log": "".join(_service_wrapper()),
     }
-    name = f"catalina.{time.astimezone(SERVER_ZONE):%Y-%m-%d}.log"
-    logs[name] = logs.get(name, "") + unreadable
     return {name: content.encode("latin-1") for name, content in logs.items()}

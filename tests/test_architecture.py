@@ -10,7 +10,19 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "forensics"
 
 LAYERS = [
-    {"model", "schemas", "stream", "errors", "limits", "text", "instants", "registry", "packaged"},
+    {
+        "model",
+        "columns",
+        "answers",
+        "schemas",
+        "stream",
+        "errors",
+        "limits",
+        "text",
+        "instants",
+        "registry",
+        "packaged",
+    },
     {"evidence"},
     {"parsers", "enrichment", "analysis", "reports", "engines"},
     {"case", "parse", "identify"},

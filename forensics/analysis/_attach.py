@@ -9,7 +9,8 @@ import pyarrow as pa
 from forensics.analysis._connections import material
 from forensics.analysis._stitch import Session, stitch
 from forensics.analysis._words import LOGON_LEAD, LOOPBACK
-from forensics.schemas import SESSION_EVENTS, TIME
+from forensics.columns import TIME
+from forensics.schemas import SESSION_EVENTS
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 
 from forensics.analysis._words import LOCATOR, LOGON_LEAD
-from forensics.schemas import TIME
+from forensics.columns import TIME
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

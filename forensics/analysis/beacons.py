@@ -14,8 +14,9 @@ import numpy as np
 from forensics.analysis._rita import LEAST_TIMES, STROBE, Scores, scores
 from forensics.analysis._segments import spread
 from forensics.analysis._words import LOCATOR, because, reason
+from forensics.answers import BEACONS
 from forensics.model import Rule
-from forensics.schemas import BEACONS, table
+from forensics.schemas import table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

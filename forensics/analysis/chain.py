@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from forensics.analysis._stays import Stay, operators, stays
+from forensics.answers import CHAIN
 from forensics.model import Rule
-from forensics.schemas import CHAIN, table
+from forensics.schemas import table
 
 if TYPE_CHECKING:
     import duckdb

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from forensics.analysis._stays import Stay, operators, stays
 from forensics.analysis._words import because, locator_of, reason
+from forensics.answers import LINKS
 from forensics.model import CONFIDENCES, Rule
-from forensics.schemas import LINKS, table
+from forensics.schemas import table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

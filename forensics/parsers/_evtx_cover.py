@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from forensics.parsers._evtx_chunks import Chunks
 
     Ints = NDArray[np.int64]
-    Pieces = tuple[Ints, Ints, NDArray[np.int8], Ints]
-    """Runs of bytes: where they start, their sizes, their fates, and how many records they hold."""
+    Pieces = tuple[Ints, Ints, NDArray[np.int8], Ints, Ints]
+    """Runs of bytes: where they start, their sizes, their fates, how many records they hold, and the first one's number."""
 
 SKIPPED: Final = (
     "event",
@@ -33,6 +33,7 @@ SKIPPED: Final = (
 """Fates by number: the first two make no skip, the last three are no records."""
 _EVENT, _REJECT = 0, 1
 _HEADER, _EMPTY, _FREE = (SKIPPED.index(word) for word in ("chunk_header", "empty_chunk", "free_space"))
+_UNNUMBERED: Final = -1
 LARGEST_ORDINAL: Final = 10**18
 """A record number from here on has no place in a locator; no real log counts so far."""
 
@@ -62,18 +63,21 @@ class Cover:
     def tables(self) -> tuple[pa.RecordBatch, pa.RecordBatch]:
         """Return (rejects, skips) in order of their places; skips of one reason that adjoin are one row."""
         pieces = [self._runs(), self._headers(), self._gaps()]
-        at, size, fate, records = (np.concatenate(column) for column in zip(*pieces, strict=True))
+        at, size, fate, records, first = (np.concatenate(column) for column in zip(*pieces, strict=True))
         order = np.argsort(at)
         rejects = sorted(self._rejects, key=lambda row: row["log_offset"])
         one = table(rejects, REJECTS).combine_chunks().to_batches()[0] if rejects else empty(REJECTS)
-        return one, self._skips(*_merged(at[order], size[order], fate[order], records[order]))
+        return one, self._skips(*_merged(at[order], size[order], fate[order], records[order], first[order]))
 
     def _runs(self) -> Pieces:
         """Return runs of adjoining records that were skipped for one reason."""
         chunks = self._chunks
-        at, size, fate, records = _merged(chunks.place, chunks.size, self._fate, np.ones(len(chunks.place), np.int64))
+        told = chunks.word(chunks.place + 8).astype(np.int64)
+        number = np.where((told >= 0) & (told < LARGEST_ORDINAL), told, _UNNUMBERED)
+        one = np.ones(len(chunks.place), np.int64)
+        at, size, fate, records, first = _merged(chunks.place, chunks.size, self._fate, one, number)
         skipped = fate > _REJECT
-        return at[skipped], size[skipped], fate[skipped], records[skipped]
+        return at[skipped], size[skipped], fate[skipped], records[skipped], first[skipped]
 
     def _headers(self) -> Pieces:
         """Account for the headers of chunks; those of chunks without their magic are rejects."""
@@ -86,7 +90,8 @@ class Cover:
             self._reject(start, int(size[number]), "bad_chunk_magic", f"a chunk that starts with {found}")
         good = ~chunks.bad_magic
         fate = np.where(chunks.empty[good], _EMPTY, _HEADER).astype(np.int8)
-        return chunks.starts[good], size[good], fate, np.zeros(len(fate), np.int64)
+        none = np.zeros(len(fate), np.int64)
+        return chunks.starts[good], size[good], fate, none, none + _UNNUMBERED
 
     def _gaps(self) -> Pieces:
         """Account for what lies in no record: free space is skipped, anything before it is damage."""
@@ -109,7 +114,8 @@ class Cover:
             self._damage(int(start[row]), int(middle[row]))
         rest = stop > middle
         count = int(rest.sum())
-        return middle[rest], (stop - middle)[rest], np.full(count, _FREE, np.int8), np.zeros(count, np.int64)
+        none = np.zeros(count, np.int64)
+        return middle[rest], (stop - middle)[rest], np.full(count, _FREE, np.int8), none, none + _UNNUMBERED
 
     def _damage(self, at: int, stop: int) -> None:
         raw = self._chunks.bytes[at:stop]
@@ -140,23 +146,27 @@ class Cover:
             }
         )
 
-    def _skips(self, at: Ints, size: Ints, fate: NDArray[np.int8], records: Ints) -> pa.RecordBatch:
+    def _skips(self, at: Ints, size: Ints, fate: NDArray[np.int8], records: Ints, first: Ints) -> pa.RecordBatch:
         words = pa.DictionaryArray.from_arrays(pa.array(fate.astype(np.int32)), pa.array(SKIPPED))
         columns = {
             "evidence_id": pa.repeat(pa.scalar(self._evidence_id), len(at)),
             "log_offset": pa.array(at + self._offset),
             "log_length": pa.array(size),
+            "log_ordinal": pa.array(first, mask=first == _UNNUMBERED),
             "reason": words.cast(pa.string()),
             "records": pa.array(records),
         }
         return pa.RecordBatch.from_arrays([columns[f.name] for f in SKIPS], schema=SKIPS)
 
 
-def _merged(at: Ints, size: Ints, fate: NDArray[np.int8], records: Ints) -> Pieces:
-    """Make one piece of those that adjoin and share their fate."""
+def _merged(at: Ints, size: Ints, fate: NDArray[np.int8], records: Ints, number: Ints) -> Pieces:
+    """Make one piece of those that adjoin, share their fate, and whose numbers follow each other or are none."""
     if not len(at):
-        return at, size, fate, records
+        return at, size, fate, records, number
     new = np.ones(len(at), bool)
     new[1:] = (at[1:] != at[:-1] + size[:-1]) | (fate[1:] != fate[:-1])
+    numbered = number[1:] != _UNNUMBERED
+    new[1:] |= numbered != (number[:-1] != _UNNUMBERED)
+    new[1:] |= numbered & (number[1:] != number[:-1] + records[:-1])
     first = np.flatnonzero(new)
-    return at[first], np.add.reduceat(size, first), fate[first], np.add.reduceat(records, first)
+    return at[first], np.add.reduceat(size, first), fate[first], np.add.reduceat(records, first), number[first]

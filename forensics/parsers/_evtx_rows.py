@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from forensics.columns import TIME
 from forensics.instants import FILETIME_EPOCH_US
 from forensics.limits import TIME_MAX_US, TIME_MIN_US
 from forensics.parsers._evtx_cover import LARGEST_ORDINAL
@@ -20,7 +21,7 @@ from forensics.parsers._evtx_meaning import NOT_KEPT, NUMBERS, READERS, guid, ke
 from forensics.parsers._evtx_values import Words, integers, words
 from forensics.parsers._fast_columns import constant, nulls
 from forensics.parsers._rdp import RENAMED
-from forensics.schemas import EVENTS, TIME
+from forensics.schemas import EVENTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -316,6 +316,7 @@ class _Run:
             pa.array([self._span.evidence.id] * len(first), pa.string()),
             pa.array(starts[first]),
             pa.array(ends[last] - starts[first]),
+            pa.nulls(len(first), pa.int64()),
             pa.array([_SKIPPED[int(fate)] for fate in fates[first]], pa.string()),
             pa.array(closes - opens + 1),
         ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
+from forensics.answers import BEACONS
 from forensics.reports._cells import csv_report
-from forensics.schemas import BEACONS
 
 REPORT = csv_report("beacons.csv", "Beacons", "beacons", BEACONS, "score DESC, source_ip, path")

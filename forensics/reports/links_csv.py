@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from forensics.answers import LINKS
 from forensics.reports._cells import csv_report
-from forensics.schemas import LINKS
 
 REPORT = csv_report(
     "links.csv",

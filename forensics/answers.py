@@ -1,0 +1,161 @@
+"""Arrow schemas of what the rules answer beyond sessions and sources: beacons, victims, links, hours, coverage, findings."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pyarrow as pa
+
+from forensics.columns import TEXT, TIME
+
+BEACONS: Final = pa.schema(
+    [
+        ("source_ip", TEXT),
+        ("path", TEXT),
+        ("kind", TEXT),
+        ("requests", pa.int64()),
+        ("posts", pa.int64()),
+        ("bytes", pa.int64()),
+        ("first_seen", TIME),
+        ("last_seen", TIME),
+        ("days", pa.int64()),
+        ("period_s", pa.float64()),
+        ("jitter_s", pa.float64()),
+        ("score", pa.float64()),
+        ("score_of", TEXT),
+        ("category", TEXT),
+        ("times_score", pa.float64()),
+        ("size_score", pa.float64()),
+        ("duration_score", pa.float64()),
+        ("histogram_score", pa.float64()),
+        ("best_day", pa.date32()),
+        ("best_day_score", pa.float64()),
+        ("clients_estimate", pa.int64()),
+        ("because", TEXT),
+    ]
+)
+"""One row an address and answered path with at least four requests at different seconds. `bytes` are the server's answers.
+`score` is the higher of the life's and the best day's (`score_of`); the four parts are the life's. `period_s` is the median
+gap, `jitter_s` the median deviation from it; `clients_estimate` over 1: several clients behind one address."""
+
+VICTIMS: Final = pa.schema(
+    [
+        ("source_ip", TEXT),
+        ("country_iso_code", TEXT),
+        ("country_as_of", pa.date32()),
+        ("as_number", pa.int64()),
+        ("as_organization_name", TEXT),
+        ("first_seen", TIME),
+        ("last_seen", TIME),
+        ("requests", pa.int64()),
+        ("bytes", pa.int64()),
+        ("paths", TEXT),
+        ("period_s", pa.float64()),
+        ("jitter_s", pa.float64()),
+        ("score", pa.float64()),
+        ("clients_estimate", pa.int64()),
+        ("confidence", TEXT),
+        ("because", TEXT),
+    ]
+)
+"""One row an address behind which an implant ran: what it did on command paths. `bytes` are what it received."""
+
+LINKS: Final = pa.schema(
+    [
+        ("operator_id", TEXT),
+        ("relation", TEXT),
+        ("a_kind", TEXT),
+        ("a", TEXT),
+        ("b_kind", TEXT),
+        ("b", TEXT),
+        ("since", TIME),
+        ("until", TIME),
+        ("confidence", TEXT),
+        ("because", TEXT),
+    ]
+)
+"""One row an observation that ties two things (`address`, `account`, `machine`, `zone`, `client`, `agent`, `path`, `session`,
+`network`, `as`) to one operator, and how firmly."""
+
+CHAIN: Final = pa.schema(
+    [
+        ("operator_id", TEXT),
+        ("session_uid", TEXT),
+        ("source_ip", TEXT),
+        ("country_iso_code", TEXT),
+        ("as_organization_name", TEXT),
+        ("anonymity", TEXT),
+        ("rare_grade", TEXT),
+        ("since", TIME),
+        ("until", TIME),
+        ("next_source_ip", TEXT),
+        ("gap_s", pa.int64()),
+        ("flags", TEXT),
+        ("locator", TEXT),
+    ]
+)
+"""One row a stay of an operator at an address, in order: until when, which address came next, and after how many seconds.
+`faster_than_travel` is a sign of proxies, no alarm."""
+
+HOURS: Final = pa.schema([("weekday", pa.int32()), ("hour", pa.int32()), ("acts", pa.int64()), ("days", pa.int64())])
+"""One row an hour of a weekday (1 Monday to 7 Sunday, UTC): slots of ten minutes in which an operator did something."""
+
+ZONES: Final = pa.schema(
+    [
+        ("offset", TEXT),
+        ("offset_minutes", pa.int32()),
+        ("fit", pa.float64()),
+        ("candidate", pa.bool_()),
+        ("work_share", pa.float64()),
+        ("night_share", pa.float64()),
+        ("lunch_dip", pa.float64()),
+        ("rest_days", TEXT),
+        ("active_days", pa.int64()),
+        ("acts", pa.int64()),
+        ("zones", TEXT),
+        ("client_sessions", pa.int64()),
+        ("confidence", TEXT),
+        ("because", TEXT),
+    ]
+)
+"""One row an offset from UTC, best fit first (-1 all at night to 1 all at work). `zones` are some that kept it at the time;
+`client_sessions` counts sessions whose client's clock stood there. Several candidates, never one country."""
+
+COVERAGE: Final = pa.schema(
+    [
+        ("log", TEXT),
+        ("evidence_id", TEXT),
+        ("label", TEXT),
+        ("host_name", TEXT),
+        ("first_seen", TIME),
+        ("last_seen", TIME),
+        ("events", pa.int64()),
+        ("first_number", pa.int64()),
+        ("last_number", pa.int64()),
+        ("numbers_missing", pa.int64()),
+        ("largest_gap", TEXT),
+        ("times_back", pa.int64()),
+        ("silent_hours", pa.int64()),
+        ("silent_from", TIME),
+        ("missing_days", TEXT),
+        ("notes", TEXT),
+        ("cannot_know", TEXT),
+    ]
+)
+"""One row a log in evidence, and one for each kind of log that is not: what it covers, where it has holes, what therefore
+cannot be known. Numbers are EventRecordIDs, those of unwanted records included; `times_back` counts records whose time is
+before that of the record before them; `silent_hours` is the longest run of hours without an event, from `silent_from` on."""
+
+FINDINGS: Final = pa.schema(
+    [
+        ("rank", pa.int64()),
+        ("kind", TEXT),
+        ("sentence", TEXT),
+        ("confidence", TEXT),
+        ("time", TIME),
+        ("source_ip", TEXT),
+        ("because", TEXT),
+        ("locators", TEXT),
+    ]
+)
+"""One row a sentence of the report's opening, the weightiest first; rows of kind `limit` say what the logs cannot show."""
