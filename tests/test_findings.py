@@ -159,3 +159,30 @@ def test_a_case_with_next_to_nothing_says_that_it_is_not_enough(tmp_path: Path, 
     assert first["kind"] == "none"
     for name in ("links", "chain", "hours", "zones", "beacons", "victims"):
         assert len(case.frame(name)) == 0, name
+
+
+def test_a_scanner_in_a_range_of_reported_use_is_one_row_a_day_and_its_country_stays(tmp_path: Path) -> None:
+    lines = "".join(
+        f'188.43.136.7 - - [18/Jan/2017:10:{n // 60:02d}:{n % 60:02d} +0000] "GET /p{n} HTTP/1.1" 404 5\n'
+        for n in range(900)
+    )
+    path = tmp_path / "access_log"
+    path.write_text(lines)
+    case = forensics.analyze(path, out=tmp_path / "case")
+    (row,) = [
+        r
+        for r in case.table("timeline").to_pylist()
+        if r["source_ip"] == "188.43.136.7" and r["act"] == "reported_origin"
+    ]
+    assert (row["count"], row["rare_grade"], row["country_iso_code"]) == (900, "C", "RU")
+    assert len(case.timeline) < 5
+
+
+def test_refusals_of_an_operator_s_own_address_are_told_and_are_no_noise(tmp_path: Path) -> None:
+    from test_analysis import logon, refused
+
+    events = [*(refused(n / 10, FIRST) for n in range(3)), logon(1), lsm(21, 1, FIRST), lsm(23, 30)]
+    case = written(tmp_path, events)
+    told = {row["act"]: row for row in case.table("timeline").to_pylist() if row["outcome"] == "failure"}
+    assert told["logon"]["count"] == 3
+    assert "noise_rdp" not in told

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 _E: Final = locator_of("e")
 
+_SINGLE: Final = "('A', 'B')"
+"""Grades of rare origins whose every act has a row of its own."""
+
 _RDP: Final = {
     "logon": "RDP logon of {user} from {source}",
     "reconnect": "RDP session of {user} taken up again from {source}",
@@ -77,6 +80,7 @@ def rdp(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
         event["user_name"], event["user_domain"] = event["account"], event["account_domain"]
         yield _event_row(event, _rdp_message(event, source), session_uid=uid, source_ip=source)
     yield from _untold(db, {uid for uid, _ in told})
+    yield from _refused(db)
     yield from _rare(db)
 
 
@@ -109,12 +113,34 @@ def _rdp_message(event: Row, source: str | None) -> str:
     return message
 
 
+def _refused(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
+    """Tell the logons that were refused to an operator's own addresses; several in a row are one row with their count."""
+    found = db.sql(f"""
+        SELECT e.*, {_E} AS locator FROM events e JOIN sources s USING (source_ip)
+        WHERE s.role = 'operator' AND coalesce(s.rare_grade, '') NOT IN {_SINGLE} AND e.event_outcome = 'failure'
+              AND e.event_action IN ('logon', 'rdp_authenticate') AND e.time IS NOT NULL
+        ORDER BY e.time, e.evidence_id, e.log_offset""").to_arrow_table()
+    held: dict[tuple[str, str], Row] = {}
+    for event in found.to_pylist():
+        key = event["source_ip"], _account(event)
+        row = held.get(key)
+        if row is not None and event["time"] - (row["time_end"] or row["time"]) <= FOLD:
+            row["time_end"] = event["time"]
+            row["count"] += 1
+            continue
+        if row is not None:
+            yield row
+        held[key] = _event_row(event, f"{event['source_ip']} was refused a logon as {_account(event)}")
+    yield from held.values()
+
+
 def _rare(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
     """Every connection of a rare origin is told, even one that came to nothing."""
     found = db.sql(f"""
         SELECT e.*, {_E} AS locator, x.session_uid FROM events e JOIN sources s USING (source_ip)
         LEFT JOIN session_events x ON x.evidence_id = e.evidence_id AND x.log_offset = e.log_offset
-        WHERE s.rare_origin IS NOT NULL AND (e.event_action IN ('rdp_connect', 'rdp_authenticate') OR (e.event_outcome = 'failure' AND e.event_action <> 'http_request'))
+        WHERE s.rare_grade IN {_SINGLE} AND (e.event_action IN ('rdp_connect', 'rdp_authenticate')
+              OR (e.event_outcome = 'failure' AND e.event_action <> 'http_request'))
         ORDER BY e.time, e.evidence_id, e.log_offset""").to_arrow_table()
     for event in found.to_pylist():
         if event["event_outcome"] == "failure":
@@ -126,32 +152,44 @@ def _rare(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
         yield _event_row(event, f"{event['source_ip']} {what}", session_uid=event["session_uid"])
 
 
+def reported(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
+    """Tell addresses of reported use (grade C) once a day: whole providers lie in such ranges, and their scanners with them."""
+    found = db.sql(f"""
+        SELECT e.source_ip, s.rare_origin, min(e.time) AS time, max(e.time) AS time_end, count(*) AS count,
+               count(*) FILTER (WHERE e.event_action = 'http_request') AS requests,
+               count(*) FILTER (WHERE e.event_action <> 'http_request' AND e.event_outcome = 'failure') AS refused,
+               arg_min({_E}, (e.time, e.evidence_id, e.log_offset)) AS locator
+        FROM events e JOIN sources s USING (source_ip)
+        WHERE s.rare_origin IS NOT NULL AND s.rare_grade NOT IN {_SINGLE} AND s.role <> 'operator' AND e.time IS NOT NULL
+        GROUP BY e.source_ip, s.rare_origin, CAST(e.time AS DATE) ORDER BY time, e.source_ip""").to_arrow_table()
+    for row in found.to_pylist():
+        parts = [f"{row.pop('requests'):,} web requests", f"{row.pop('refused'):,} refused logons"]
+        message = f"{row['source_ip']}, {row.pop('rare_origin')}: {row['count']:,} events ({', '.join(parts)})"
+        yield {**row, "act": "reported_origin", "message": message, "outcome": "unknown"}
+
+
 def web(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
     """Tell the requests of operators and of the server's own browser; like ones in a row are one row with their count."""
     found = db.sql(f"""
-        SELECT e.*, {_E} AS locator, min(x.session_uid) AS session_uid, s.rare_origin, p.kind
+        SELECT e.*, {_E} AS locator, min(x.session_uid) AS session_uid, s.rare_grade IN {_SINGLE} AS single, p.kind
         FROM events e JOIN sources s USING (source_ip)
         LEFT JOIN endpoints p ON p.path = string_split(e.url_path, ';')[1]
         LEFT JOIN session_events x ON x.evidence_id = e.evidence_id AND x.log_offset = e.log_offset
-        WHERE e.event_action = 'http_request' AND (s.role IN ('operator', 'local') OR s.rare_origin IS NOT NULL)
+        WHERE e.event_action = 'http_request' AND (s.role IN ('operator', 'local') OR s.rare_grade IN {_SINGLE})
         GROUP BY ALL ORDER BY e.time, e.evidence_id, e.log_offset""")
     held: dict[tuple[Any, ...], Row] = {}
     for batch in found.to_arrow_reader(10_000):
         for event in batch.to_pylist():
             key = _likeness(event)
             row = held.get(key)
-            if (
-                row is not None
-                and event["rare_origin"] is None
-                and event["time"] - (row["time_end"] or row["time"]) <= FOLD
-            ):
+            if row is not None and not event["single"] and event["time"] - (row["time_end"] or row["time"]) <= FOLD:
                 row["time_end"] = event["time"]
                 row["count"] += 1
                 continue
             if row is not None:
                 yield row
             held[key] = _event_row(event, _request(event), session_uid=event["session_uid"])
-            if event["rare_origin"] is not None:
+            if event["single"]:
                 yield held.pop(key)
     yield from held.values()
 
@@ -221,25 +259,30 @@ def clients(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
 
 
 def noise(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
-    """Tell a day's noise in one row each for RDP and HTTP; rare origins are not noise."""
+    """Tell a day's noise in one row each for RDP and HTTP; operators and rare origins are not noise."""
     found = db.sql(f"""
         SELECT CAST(e.time AS DATE) AS day, e.event_action = 'http_request' AS web, min(e.time) AS time, max(e.time) AS time_end,
                count(*) AS count, count(DISTINCT e.source_ip) AS addresses,
+               count(*) FILTER (WHERE e.event_action = 'rdp_connect') AS bare,
                arg_min({_E}, (e.time, e.evidence_id, e.log_offset)) AS locator
         FROM events e LEFT JOIN sources s USING (source_ip)
-        WHERE e.time IS NOT NULL AND s.rare_origin IS NULL AND
+        WHERE e.time IS NOT NULL AND s.rare_origin IS NULL AND coalesce(s.role, 'unknown') <> 'operator' AND
               ((e.event_action = 'http_request' AND coalesce(s.role, 'unknown') IN ('scanner', 'visitor', 'unknown')) OR
-               (e.event_action IN ('logon', 'rdp_authenticate') AND e.event_outcome = 'failure'))
+               (e.event_action IN ('logon', 'rdp_authenticate') AND e.event_outcome = 'failure') OR
+               (e.event_action = 'rdp_connect' AND e.source_ip IS NOT NULL AND s.rdp_sessions = 0))
         GROUP BY ALL ORDER BY time, web""").to_arrow_table()
     for row in found.to_pylist():
-        web_side = row.pop("web")
+        web_side, bare, addresses = row.pop("web"), row.pop("bare"), row.pop("addresses")
         del row["day"]
-        what = "requests by scanners, visitors and strangers" if web_side else "refused logons"
-        addresses = row.pop("addresses")
+        if web_side:
+            what = f"{row['count']:,} requests by scanners, visitors and strangers"
+        else:
+            parts = [f"{row['count'] - bare:,} refused logons"] * (row["count"] > bare)
+            what = " and ".join([*parts, *[f"{bare:,} bare connections"] * (bare > 0)])
         yield {
             **row,
             "act": "noise_http" if web_side else "noise_rdp",
-            "message": f"{row['count']:,} {what} from {addresses:,} addresses",
+            "message": f"{what} from {addresses:,} addresses",
             "outcome": "failure" if not web_side else "unknown",
         }
 

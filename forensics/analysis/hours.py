@@ -24,12 +24,14 @@ def _run(db: duckdb.DuckDBPyConnection) -> pa.Table:
         key = slot.isoweekday(), slot.hour
         acts[key] += 1
         days[key].add(slot.date())
+    if not acts:
+        return table([], HOURS)
     rows = [
         {"weekday": weekday, "hour": hour, "acts": acts[weekday, hour], "days": len(days[weekday, hour])}
         for weekday in range(1, 8)
         for hour in range(24)
     ]
-    return table(rows if acts else [], HOURS)
+    return table(rows, HOURS)
 
 
 RULE = Rule(

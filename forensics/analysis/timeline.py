@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def _run(db: duckdb.DuckDBPyConnection) -> pa.Table:
     rows = [*_acts.rdp(db), *_acts.web(db), *_acts.server(db), *_server_acts.server_log(db), *_acts.clients(db)]
-    rows += _acts.noise(db)
+    rows += [*_acts.reported(db), *_acts.noise(db)]
     places = _acts.places(db)
     _mark(rows, _acts.milestones(db))
     rows = [_placed(row, places) for row in rows]
