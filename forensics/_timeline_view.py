@@ -45,7 +45,10 @@ _STYLES: Final = {
     "noise_rdp": "dim",
     "noise_http": "dim",
 }
-_NOISE: Final = {"noise_rdp": "refused logons and bare connections", "noise_http": "requests by scanners, visitors and strangers"}
+_NOISE: Final = {
+    "noise_rdp": "refused logons and bare connections",
+    "noise_http": "requests by scanners, visitors and strangers",
+}
 _RARE: Final = "bold white on red"
 _MARGIN: Final = 6
 _ADDRESS: Final = 15

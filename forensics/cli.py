@@ -149,13 +149,14 @@ def demo(out: Out = Path("c2trail-case"), workers: Workers = None, force: Force 
 
 
 def _run(evidence: list[Path], out: Path, options: Any, geo: list[Path], workers: int | None, *, force: bool) -> None:
-    from forensics import console, pipeline
+    from forensics import console, pipeline, query
 
     with console.progress("analysing") as progress:
         case = pipeline.analyze(
             *evidence, out=out, options=options, geo=geo, workers=workers, force=force, progress=progress.advance
         )
     _draw_timeline(case, None)
+    console.draw_findings(query.rows(case, "findings"))
     console.draw_case(case.folder, case.manifest)
     failed = pipeline.failed(case)
     for problem in failed:

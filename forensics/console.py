@@ -50,6 +50,7 @@ _COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
 _WHOLE: Final = frozenset(
     {"source_ip", "session_uid", "address", "time", "first_seen", "last_seen", "start", "end", "milestone", "role"}
 )
+_FINDING_STYLES: Final = {"rare_origin": "bold red", "opsec_slip": "bold red", "limit": "dim"}
 _WAIT: Final = 1.0
 _LEAST_COLUMN: Final = 10
 _BETWEEN: Final = 3
@@ -99,6 +100,22 @@ def draw_timeline(rows: Iterable[Mapping[str, Any]], sessions: Iterable[Mapping[
     console = _console()
     for line in _timeline_view.lines((dict(row) for row in rows), [dict(s) for s in sessions], console.width):
         console.print(line, no_wrap=True, overflow="ignore", crop=False)
+
+
+def draw_findings(rows: Iterable[Mapping[str, Any]]) -> None:
+    """Draw the findings as numbered sentences with how sure they are; what the logs cannot show stands last."""
+    console = _console()
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(justify="right", no_wrap=True)
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for row in rows:
+        limit = row["kind"] == "limit"
+        style = _FINDING_STYLES.get(row["kind"], "")
+        mark = "limit" if limit else row["confidence"]
+        grid.add_row(str(row["rank"]), Text(mark, style="dim"), Text(shown(row["sentence"]), style=style))
+    console.print(Text("── Findings ──", style="bold"))
+    console.print(grid)
 
 
 def write_rows(rows: Iterable[dict[str, Any]], form: str, name: str) -> None:
