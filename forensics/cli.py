@@ -124,6 +124,14 @@ def analyze(
     recover: Annotated[
         bool, typer.Option("--recover", help="Also read EVTX slack and damaged places; flagged.")
     ] = False,
+    trusted_proxy: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--trusted-proxy",
+            metavar="CIDR",
+            help="Network of a proxy whose word on its client (X-Forwarded-For and the like) is believed. Repeatable.",
+        ),
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 10 if any record could not be read.")] = False,
     force: Force = False,
 ) -> None:
@@ -133,8 +141,15 @@ def analyze(
     """
     from forensics.model import Options
 
-    options = Options(zone=zone, patterns=tuple(pattern or ()), as_of=as_of, recover=recover, strict=strict)
     with _orderly():
+        options = Options(
+            zone=zone,
+            patterns=tuple(pattern or ()),
+            as_of=as_of,
+            recover=recover,
+            strict=strict,
+            trusted_proxies=tuple(dict.fromkeys(trusted_proxy or ())),
+        )
         _run(evidence, out, options, geo or [], workers, force=force)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from typing import TYPE_CHECKING, Final, Literal
 
 from forensics.errors import UsageError
@@ -61,6 +62,7 @@ EVENT_OUTCOMES: Final = ("success", "failure", "unknown")
 TIME_BASES: Final[Mapping[str, str]] = {
     "filetime_utc": "Windows wrote the time in UTC",
     "offset_in_log": "the line carries its offset from UTC",
+    "utc_by_format": "the format writes its times in UTC, whatever the server's zone",
     "zone_given": "the analyst gave the zone of a local time",
     "zone_from_evidence": "the zone of a local time was found in the evidence",
     "zone_assumed": "the zone of a local time is not known; UTC was assumed",
@@ -101,6 +103,8 @@ EVENT_FLAGS: Final[Mapping[str, str]] = {
     "repeated_hour": "its local time came twice when the clock was set back; the first was taken",
     "skipped_hour": "its local time never came, since the clock was set forward over it; the offset before the change was taken",
     "offset_unsure": "the offsets in evidence before and after its day differ, or none is within a month; the nearest was taken",
+    "claimed_source": "the source is what a trusted proxy says of its client; the TCP peer is peer_ip in unmapped",
+    "claims_differ": "a trusted proxy's headers name different clients; the TCP peer was kept as the source",
     "dash_request": "Tomcat read no request line: a handshake of another protocol, a probe, a timeout",
 }
 """Every word that the `flags` of an event can hold (joined by `;`), and its meaning."""
@@ -186,6 +190,16 @@ class Options:
     as_of: str = "event"
     recover: bool = False
     strict: bool = False
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks in CIDR form; what a peer inside one of them says of its client is believed."""
+
+    def __post_init__(self) -> None:
+        """Raise UsageError if a trusted proxy is no network."""
+        for text in self.trusted_proxies:
+            try:
+                ip_network(text)
+            except ValueError as error:
+                raise UsageError(f"--trusted-proxy: {error}; write 10.0.0.0/8 or a single address") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,21 +30,28 @@ class Kind(Enum):
     TIME = "time"  # dd/MMM/yyyy:HH:mm:ss Z in brackets
     CLOCK = "clock"  # a SimpleDateFormat of the configuration
     FREE = "free"  # anything, also nothing
+    WORD = "word"  # no blank, also nothing
+    WRAPPED = "wrapped"  # in quotes of ExtendedAccessLogValve, a dash, or nothing
+    LITERAL = "literal"  # what the valve writes for a field it does not know how to fill
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One directive: `%{key}letter`. `shape` bounds the bytes of a token."""
+    """One directive: `%{key}letter`. `shape` bounds the bytes of a token.
+
+    ExtendedAccessLogValve and JsonAccessLogValve write the same elements under other names: `written` is that name.
+    """
 
     letter: str
     key: str
     kind: Kind
     shape: str = "any"
+    written: str = ""
 
     @property
     def name(self) -> str:
-        """The directive as it stands in a pattern."""
-        return f"%{{{self.key}}}{self.letter}" if self.key else f"%{self.letter}"
+        """The directive as it stands in a pattern, or the field's name in the log."""
+        return self.written or f"%{{{self.key}}}{self.letter}" if self.key else f"%{self.letter}"
 
 
 Token = bytes | Field

@@ -303,6 +303,8 @@ def _request(lines: _Lines) -> tuple[NDArray[np.int32], NDArray[np.int32], Ints,
         version[protocol == text] = code
     target, target_end = first + 2 + length, second - 9
     lines.ok &= (method >= 0) & (version >= 0) & (target_end >= target) & (a[target_end] == 0x20)
+    # A dash alone, or before a question mark, is no path: the strict path says so.
+    lines.ok &= (a[target] != 0x2D) | ((target_end - target != 1) & (a[target + 1] != _MARK))
     return method, version, target, target_end
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
@@ -11,6 +12,7 @@ from forensics.instants import zone as zone_named
 from forensics.limits import MAX_LINE
 from forensics.parsers._address import source_ip
 from forensics.parsers._fast_columns import nulls
+from forensics.parsers._proxies import place
 from forensics.parsers._valve_split import split
 from forensics.parsers._valve_time import clf, clock
 from forensics.schemas import EVENTS
@@ -22,12 +24,19 @@ if TYPE_CHECKING:
     from forensics.parsers._valve import Field, Pattern
 
 Row = dict[str, Any]
+Reader = Callable[[Row, "Field", bytes, str], None]
 
 LOG_FORMAT: Final = "tomcat_access"
+PEER: Final = "peer"
+"""The key of `%{peer}a`: whoever held the TCP connection, from 8.5.62, 9.0.42 and 10.0.1."""
+_NULL: Final = "null"
+"""What `%m` and `%H` are when Tomcat read no method or no protocol (seen in 10.1)."""
 NO_REQUEST: Final = frozenset({"-", "null null null"})
 """What `%r` is when Tomcat read no request line: `-` from 7.0.13, the three nulls before."""
 
 _HEADERS: Final[Mapping[str, str]] = {"referer": "http_request_referrer", "user-agent": "user_agent_original"}
+_NO_VERSION: Final = frozenset({"", _NULL})
+"""What stands for the protocol in `%r` of a request without one (HTTP/0.9), or whose line broke before it."""
 _FIRST_ERROR: Final = 400
 
 
@@ -40,25 +49,41 @@ class NotALine(Exception):  # noqa: N818  # it is an outcome, told as one
         self.detail = detail
 
 
-def row_of(line: bytes, pattern: Pattern, zone: str = "") -> Row:
-    """Return the columns of one line (no line end); NotALine if it does not fit or has no possible time."""
+def row_of(line: bytes, pattern: Pattern, zone: str = "", proxies: str = "") -> Row:
+    """Return the columns of one line (no line end); NotALine if it does not fit or has no possible time.
+
+    `zone` places times without offset; `proxies` are the networks, blanks between, whose word on a client is believed.
+    """
     if len(line) > MAX_LINE:
         raise NotALine("line_too_long", f"{len(line)} bytes")
     found = split(line, pattern)
     if found is None:
         raise NotALine("not_access_log", "")
     cut, ambiguous = found
-    row: Row = {"flags": [], "rest": {}}
+    row = columns_of(pattern.fields, [line[start:end] for start, end in cut], zone, proxies)
     if ambiguous:
         row["flags"].append("ambiguous")
-    for field, (start, end) in zip(pattern.fields, cut, strict=True):
-        _READERS.get(field.letter if not field.key else "{}" + field.letter, _rest)(row, field, line[start:end], zone)
-    if _broken(line):
+    if is_broken(line):
         row["flags"].append("broken_text")
     return row
 
 
-def _broken(line: bytes) -> bool:
+def columns_of(fields: Sequence[Field], values: Sequence[bytes], zone: str = "", proxies: str = "") -> Row:
+    """Return what the values of fields say, in whatever log they stand; NotALine if a time is impossible."""
+    row: Row = {"flags": [], "rest": {}}
+    for field, raw in zip(fields, values, strict=True):
+        reader_of(field)(row, field, raw, zone)
+    place(row, fields, values, proxies)
+    return row
+
+
+def reader_of(field: Field) -> Reader:
+    """Return what reads a field's value into a row."""
+    return _READERS.get(field.letter if not field.key else "{}" + field.letter, keep)
+
+
+def is_broken(line: bytes) -> bool:
+    """Say whether a line is no UTF-8."""
     try:
         line.decode("utf-8")
     except UnicodeDecodeError:
@@ -70,17 +95,22 @@ def _text(raw: bytes) -> str | None:
     return None if raw == b"-" else decode(raw)
 
 
-def _rest(row: Row, field: Field, raw: bytes, _zone: str) -> None:
+def keep(row: Row, field: Field, raw: bytes, _zone: str) -> None:
+    """Keep a value that has no column under its field's own name."""
     if raw != b"-":
         row["rest"].setdefault(field.name, decode(raw))
 
 
 def _host(row: Row, field: Field, raw: bytes, zone: str) -> None:
-    if "source_address" in row or field.key == "peer":
-        _rest(row, field, raw, zone)
-        return
-    row["source_address"] = _text(raw)
-    row["source_ip"] = source_ip(decode(raw))
+    """The TCP peer is the source; else the first field that holds an address; else the first one."""
+    address = source_ip(decode(raw))
+    if (held := row.get("held")) is not None:
+        other, text = held
+        if other.key == PEER or not (field.key == PEER or (row["source_ip"] is None and address is not None)):
+            keep(row, field, raw, zone)
+            return
+        keep(row, other, text, zone)
+    row |= {"held": (field, raw), "source_address": _text(raw), "source_ip": address}
 
 
 def _user(row: Row, _field: Field, raw: bytes, _zone: str) -> None:
@@ -89,7 +119,7 @@ def _user(row: Row, _field: Field, raw: bytes, _zone: str) -> None:
 
 def _time(row: Row, field: Field, raw: bytes, zone: str) -> None:
     if "time" in row:
-        _rest(row, field, raw, zone)
+        keep(row, field, raw, zone)
         return
     us = clf(raw[1:-1])
     if us is None:
@@ -106,7 +136,7 @@ def _clock(row: Row, field: Field, raw: bytes, zone: str) -> None:
         row["time_original"] += "." + decode(raw)
         return
     if "time" in row:
-        _rest(row, field, raw, zone)
+        keep(row, field, raw, zone)
         return
     if us is None:
         raise NotALine("bad_time", decode(raw))
@@ -121,18 +151,24 @@ def _request(row: Row, field: Field, raw: bytes, zone: str) -> None:
         return
     method, _, rest = text.partition(" ")
     target, blank, version = rest.rpartition(" ")
-    if not blank or not version.startswith("HTTP/") or not method.isascii() or not method.isalpha():
-        _rest(row, field, raw, zone)
+    known = version.startswith("HTTP/") or version in _NO_VERSION
+    if not blank or not known or not method.isascii() or not method.isalpha():
+        keep(row, field, raw, zone)
         return
     row["http_request_method"] = method
-    row["http_version"] = version[5:]
+    row["http_version"] = None if version in _NO_VERSION else version[5:]
     _target(row, target)
 
 
 def _target(row: Row, target: str) -> None:
     path, mark, query = target.partition("?")
-    row["url_path"] = path
+    # A dash is Tomcat's word for a target that it refused to read: a client's own dash is refused like any other.
+    row["url_path"] = None if path == "-" else path
     row["url_query"] = query if mark else None
+
+
+def _uri(row: Row, _field: Field, raw: bytes, _zone: str) -> None:
+    _target(row, decode(raw))
 
 
 def _path(row: Row, _field: Field, raw: bytes, _zone: str) -> None:
@@ -140,16 +176,25 @@ def _path(row: Row, _field: Field, raw: bytes, _zone: str) -> None:
 
 
 def _query(row: Row, _field: Field, raw: bytes, _zone: str) -> None:
-    row["url_query"] = (_text(raw) or "").removeprefix("?") or None
+    # `?` alone is a query of nothing; without a query older Tomcats write nothing and newer ones a dash.
+    row["url_query"] = None if raw in {b"", b"-"} else decode(raw).removeprefix("?")
 
 
-def _method(row: Row, _field: Field, raw: bytes, _zone: str) -> None:
-    row["http_request_method"] = _text(raw)
+def _bare_query(row: Row, _field: Field, raw: bytes, _zone: str) -> None:
+    row["url_query"] = _text(raw)
 
 
-def _protocol(row: Row, _field: Field, raw: bytes, _zone: str) -> None:
+def _method(row: Row, field: Field, raw: bytes, zone: str) -> None:
+    row["http_request_method"] = None if raw == _NULL.encode() else _text(raw)
+    if raw == _NULL.encode():
+        keep(row, field, raw, zone)
+
+
+def _protocol(row: Row, field: Field, raw: bytes, zone: str) -> None:
     text = _text(raw)
-    row["http_version"] = text.removeprefix("HTTP/") if text else None
+    row["http_version"] = text.removeprefix("HTTP/") if text and text != _NULL else None
+    if text == _NULL:
+        keep(row, field, raw, zone)
 
 
 def _status(row: Row, _field: Field, raw: bytes, _zone: str) -> None:
@@ -163,18 +208,21 @@ def _bytes(row: Row, _field: Field, raw: bytes, _zone: str) -> None:
 def _header(row: Row, field: Field, raw: bytes, zone: str) -> None:
     column = _HEADERS.get(field.key.lower())
     if column is None or column in row:
-        _rest(row, field, raw, zone)
+        keep(row, field, raw, zone)
     else:
         row[column] = _text(raw)
 
 
 def _seconds(row: Row, field: Field, raw: bytes, zone: str) -> None:
     """`%T` with a fraction is seconds (7.0 to 9.0); without one it is whole seconds of any version."""
-    unit = {"": 1_000_000, "s": 1_000_000, "ms": 1000, "us": 1, "fracsec": 1_000_000}.get(field.key)
+    unit = {"": 1_000_000, "s": 1_000_000, "ms": 1000, "us": 1, "fracsec": 1_000_000, "ns": 0}.get(field.key)
     if unit is None or raw == b"-" or "duration_us" in row:
-        _rest(row, field, raw, zone)
+        keep(row, field, raw, zone)
         return
     whole, _, fraction = raw.partition(b".")
+    if not unit:
+        row["duration_us"] = int(whole) // 1000
+        return
     row["duration_us"] = int(whole) * unit + (int(fraction[:6].ljust(6, b"0")) * unit // 1_000_000 if fraction else 0)
 
 
@@ -182,17 +230,19 @@ def _server(row: Row, _field: Field, raw: bytes, _zone: str) -> None:
     row["host_name"] = _text(raw)
 
 
-_READERS: Final = {
+_READERS: Final[Mapping[str, Reader]] = {
     "a": _host,
     "{}a": _host,
     "h": _host,
     "u": _user,
-    "l": _rest,
+    "l": keep,
     "t": _time,
     "{}t": _clock,
     "r": _request,
     "U": _path,
     "q": _query,
+    "uri": _uri,
+    "query": _bare_query,
     "m": _method,
     "H": _protocol,
     "s": _status,
@@ -214,7 +264,7 @@ def outcome(status: int | None) -> str:
     return "success" if status < _FIRST_ERROR else "failure"
 
 
-def table_of(rows: Sequence[Row], evidence_id: str) -> pa.RecordBatch:
+def table_of(rows: Sequence[Row], evidence_id: str, log_format: str = LOG_FORMAT) -> pa.RecordBatch:
     """Return rows of the slow path as events; each row also holds its `log_offset`, `log_length` and `log_ordinal`."""
     for row in rows:
         rest = row["rest"]
@@ -224,7 +274,7 @@ def table_of(rows: Sequence[Row], evidence_id: str) -> pa.RecordBatch:
         row |= {
             "event_action": "http_request",
             "event_provider": "tomcat",
-            "log_format": LOG_FORMAT,
+            "log_format": log_format,
             "evidence_id": evidence_id,
         }
     filled = set().union(*rows)

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _HOST: Final = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.:%_-[]"
+_FIXED_WIDTH: Final = {
+    "date": re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2}"),
+    "time": re.compile(rb"[0-9]{2}:[0-9]{2}:[0-9]{2}"),
+}
 _MANY: Final = 2
 _COUNT_DIGITS: Final = 18
 
@@ -201,9 +205,20 @@ def _ends(line: bytes, at: int, field: Field, literal: bytes | None) -> Sequence
     return [end for end in ends if end > at and _has_shape(line[at:end], field.shape)]
 
 
+def fits(text: bytes, field: Field) -> bool:
+    """Say whether a value whose borders are known can be one of the field."""
+    if field.kind is Kind.TIME:
+        return len(text) == CLF_LENGTH and has_clf_shape(text, 0)
+    if field.kind is Kind.CLOCK:
+        return clock_end(text, 0, field.key) == len(text)
+    return field.kind is not Kind.TOKEN or _has_shape(text, field.shape)
+
+
 def _has_shape(text: bytes, shape: str) -> bool:
     if shape == "any" or text == b"-":
         return True
+    if shape in _FIXED_WIDTH:
+        return _FIXED_WIDTH[shape].fullmatch(text) is not None
     if shape == "dash":
         return False
     if shape == "host":

@@ -45,6 +45,19 @@ def clf(text: bytes) -> int | None:
     return us if TIME_MIN_US <= us <= TIME_MAX_US else None
 
 
+@lru_cache(maxsize=65536)
+def utc(date: bytes, time: bytes) -> int | None:
+    """Return `2017-01-18` and `10:03:09`, both UTC, in microseconds; None if there is no such time."""
+    try:
+        when = datetime(
+            int(date[:4]), int(date[5:7]), int(date[8:]), int(time[:2]), int(time[3:5]), int(time[6:]), tzinfo=UTC
+        )
+    except ValueError:
+        return None
+    us = microseconds(when)
+    return us if TIME_MIN_US <= us <= TIME_MAX_US else None
+
+
 @cache
 def letters(form: str) -> tuple[tuple[str, int], ...]:
     """Split a SimpleDateFormat into (letter, count) and ("", literal text) parts; a literal part holds its text as letter."""

@@ -10,29 +10,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import pyarrow as pa
 
 from forensics.evidence.spans import line_spans
-from forensics.model import NO_CLAIM, Batch, Claim, Parser
+from forensics.model import NO_CLAIM, Claim, Parser
 from forensics.parsers import _valve_fast
+from forensics.parsers._line_batches import Lines, long_line
 from forensics.parsers._lines import PAD, Block, LongLine, blocks
 from forensics.parsers._local_time import offset_hints
 from forensics.parsers._valve import compile_pattern
 from forensics.parsers._valve_infer import best_of, candidates
-from forensics.parsers._valve_rows import NotALine, Row, row_of, table_of
-from forensics.schemas import EVENTS, REJECTS, SKIPS, empty, table
+from forensics.parsers._valve_rows import row_of
+from forensics.schemas import EVENTS, empty
 from forensics.stream import Recount
-from forensics.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from forensics.model import Head, Hint, Options, Span
+    from forensics.model import Batch, Head, Hint, Options, Span
     from forensics.parsers._valve import Pattern
     from forensics.stream import Stream
 
 NAME: Final = "tomcat_access"
-_DETAIL: Final = 200
 _BELIEVED: Final = 50
 """A pattern that was told is used if it reads half of the first lines; else the log is older or newer than it."""
 
@@ -54,6 +52,8 @@ def _told(head: Head, hints: Sequence[Hint]) -> list[Hint]:
 def _settle(head: Head, hints: Sequence[Hint], options: Options) -> Mapping[str, str]:
     """Choose the pattern: what the analyst typed, what a server.xml says of files so named, or what fits the lines best."""
     settings = {"zone": options.zone} if options.zone else {}
+    if options.trusted_proxies:
+        settings["trusted_proxies"] = " ".join(options.trusted_proxies)
     told = _told(head, hints)
     for hint in told:
         found = best_of(head.start, [compile_pattern(hint.value)], complete=head.complete)
@@ -71,7 +71,7 @@ def _read(span: Span, stream: Stream) -> Iterator[Batch]:
     ordinal = span.first_ordinal
     for piece in blocks(stream):
         if isinstance(piece, LongLine):
-            yield _long_line(piece, span, ordinal)
+            yield long_line(piece, span, ordinal)
             ordinal += 1
             continue
         batch, count = _read_block(piece, pattern, shape, span, ordinal)
@@ -91,85 +91,10 @@ def _read_block(
         ends = np.flatnonzero(body == 0x0A) + 1 + block.offset
         starts = np.concatenate([[block.offset], ends[:-1]])
         quick, doubtful = empty(EVENTS), np.arange(len(starts))
-    rows, rejects, blanks = _strictly(block, pattern, span, ordinal, starts, ends, doubtful)
-    tables = [quick, *([table_of(rows, evidence_id)] if rows else [])]
-    events = tables[0] if len(tables) == 1 else pa.Table.from_batches(tables)
-    return Batch(events, _one(rejects, REJECTS), _one(_merged(blanks, evidence_id), SKIPS)), len(starts)
-
-
-def _strictly(
-    block: Block,
-    pattern: Pattern,
-    span: Span,
-    ordinal: int,
-    starts: np.ndarray,
-    ends: np.ndarray,
-    doubtful: np.ndarray,
-) -> tuple[list[Row], list[Row], list[tuple[int, int]]]:
-    """Read the doubtful lines one by one: events, rejects, and the places of blank lines."""
-    rows: list[Row] = []
-    rejects: list[Row] = []
-    blanks: list[tuple[int, int]] = []
-    zone = span.setting("zone")
-    for number in doubtful.tolist():
-        offset, end = int(starts[number]), int(ends[number])
-        torn = block.torn and number == len(starts) - 1
-        at = PAD + offset - block.offset
-        line = bytes(block.buffer[at : at + end - offset - 1])
-        place = {"log_offset": offset, "log_length": end - offset - torn, "log_ordinal": ordinal + number}
-        text = line.removesuffix(b"\r")
-        if not text.strip(b" \t"):
-            blanks.append((offset, end - offset - torn))
-            continue
-        try:
-            row = row_of(text, pattern, zone)
-        except NotALine as why:
-            reason = "torn_line" if torn and why.reason == "not_access_log" else why.reason
-            detail = why.detail or visible(text[:_DETAIL].decode("latin-1"))
-            rejects.append({**place, "evidence_id": span.evidence.id, "reason": reason, "detail": detail, "records": 1})
-            continue
-        if torn:
-            row["flags"].append("torn")
-        rows.append(row | place)
-    return rows, rejects, blanks
-
-
-def _merged(blanks: list[tuple[int, int]], evidence_id: str) -> list[Row]:
-    skips: list[Row] = []
-    for offset, length in blanks:
-        if skips and skips[-1]["log_offset"] + skips[-1]["log_length"] == offset:
-            skips[-1]["log_length"] += length
-            skips[-1]["records"] += 1
-        else:
-            skips.append(
-                {
-                    "evidence_id": evidence_id,
-                    "log_offset": offset,
-                    "log_length": length,
-                    "reason": "blank_line",
-                    "records": 1,
-                }
-            )
-    return skips
-
-
-def _long_line(line: LongLine, span: Span, ordinal: int) -> Batch:
-    reject = {
-        "evidence_id": span.evidence.id,
-        "log_offset": line.offset,
-        "log_length": line.length,
-        "log_ordinal": ordinal,
-        "reason": "line_too_long",
-        "detail": f"{line.length - (not line.torn)} bytes",
-        "records": 1,
-    }
-    return Batch(empty(EVENTS), _one([reject], REJECTS), empty(SKIPS))
-
-
-def _one(rows: list[Row], schema: pa.Schema) -> pa.RecordBatch:
-    if not rows:
-        return empty(schema)
-    return table(rows, schema).combine_chunks().to_batches()[0]
+    lines = Lines(block, span, ordinal, starts, ends)
+    zone, proxies = span.setting("zone"), span.setting("trusted_proxies")
+    lines.read(doubtful, lambda line: row_of(line, pattern, zone, proxies))
+    return lines.batch([quick], NAME), len(starts)
 
 
 PARSER = Parser(

@@ -1,0 +1,123 @@
+"""Lines of one block on their way into a batch: events by a strict reader, rejects with their reason, merged skips."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import pyarrow as pa
+
+from forensics.model import Batch
+from forensics.parsers._lines import PAD
+from forensics.parsers._valve_rows import NotALine, Row, table_of
+from forensics.schemas import EVENTS, REJECTS, SKIPS, empty, table
+from forensics.text import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from forensics.model import Span
+    from forensics.parsers._lines import Block, LongLine
+
+    Ints = NDArray[np.int64]
+
+_DETAIL: Final = 200
+
+
+@dataclass(slots=True)
+class Lines:
+    """What became of the lines of one block; `starts` and `ends` are offsets of the stream, the LF included."""
+
+    block: Block
+    span: Span
+    ordinal: int
+    starts: Ints
+    ends: Ints
+    rows: list[Row] = field(default_factory=list)
+    rejects: list[Row] = field(default_factory=list)
+    skips: list[Row] = field(default_factory=list)
+
+    def text(self, number: int) -> bytes:
+        """Return a line without its end."""
+        at = PAD + int(self.starts[number]) - self.block.offset
+        size = int(self.ends[number]) - int(self.starts[number])
+        return bytes(self.block.buffer[at : at + size - 1]).removesuffix(b"\r")
+
+    def torn(self, number: int) -> bool:
+        """Say whether the stream ended inside this line."""
+        return self.block.torn and number == len(self.starts) - 1
+
+    def skip(self, number: int, reason: str) -> None:
+        """Pass over a line that holds no event."""
+        length = int(self.ends[number]) - int(self.starts[number]) - self.torn(number)
+        row = {"log_offset": int(self.starts[number]), "log_length": length, "reason": reason, "records": 1}
+        self.skips.append({"evidence_id": self.span.evidence.id, **row})
+
+    def read(self, numbers: Ints, row_of: Callable[[bytes], Row]) -> None:
+        """Read lines one by one; NotALine of `row_of` makes a reject."""
+        for number in numbers.tolist():
+            text = self.text(number)
+            if not text.strip(b" \t"):
+                self.skip(number, "blank_line")
+            else:
+                self._read(number, text, row_of)
+
+    def _read(self, number: int, text: bytes, row_of: Callable[[bytes], Row]) -> None:
+        offset, torn = int(self.starts[number]), self.torn(number)
+        place: Row = {"log_offset": offset, "log_length": int(self.ends[number]) - offset - torn}
+        place["log_ordinal"] = self.ordinal + number
+        try:
+            row = row_of(text)
+        except NotALine as why:
+            reason = "torn_line" if torn and why.reason == "not_access_log" else why.reason
+            detail = why.detail or visible(text[:_DETAIL].decode("latin-1"))
+            told = {"evidence_id": self.span.evidence.id, "reason": reason, "detail": detail, "records": 1}
+            self.rejects.append(place | told)
+            return
+        if torn:
+            row["flags"].append("torn")
+        self.rows.append(row | place)
+
+    def batch(self, quick: Sequence[pa.RecordBatch], log_format: str) -> Batch:
+        """Return everything as a batch, behind the events that a fast path made."""
+        tables = [made for made in quick if made.num_rows]
+        if self.rows:
+            tables.append(table_of(self.rows, self.span.evidence.id, log_format))
+        events: Any = tables[0] if len(tables) == 1 else pa.Table.from_batches(tables) if tables else empty(EVENTS)
+        return Batch(events, one_batch(self.rejects, REJECTS), one_batch(merged(self.skips), SKIPS))
+
+
+def merged(skips: list[Row]) -> list[Row]:
+    """Return skips in order, adjoining ones of one reason as one."""
+    out: list[Row] = []
+    for row in sorted(skips, key=lambda skip: int(skip["log_offset"])):
+        last = out[-1] if out else None
+        adjoins = last is not None and last["log_offset"] + last["log_length"] == row["log_offset"]
+        if last is not None and adjoins and last["reason"] == row["reason"]:
+            last["log_length"] += row["log_length"]
+            last["records"] += 1
+        else:
+            out.append(dict(row))
+    return out
+
+
+def long_line(line: LongLine, span: Span, ordinal: int) -> Batch:
+    """Return the reject of a line that was too long to hold."""
+    reject = {
+        "evidence_id": span.evidence.id,
+        "log_offset": line.offset,
+        "log_length": line.length,
+        "log_ordinal": ordinal,
+        "reason": "line_too_long",
+        "detail": f"{line.length - (not line.torn)} bytes",
+        "records": 1,
+    }
+    return Batch(empty(EVENTS), one_batch([reject], REJECTS), empty(SKIPS))
+
+
+def one_batch(rows: Sequence[Row], schema: pa.Schema) -> pa.RecordBatch:
+    """Return rows as one record batch."""
+    return table(rows, schema).combine_chunks().to_batches()[0] if rows else empty(schema)
