@@ -17,6 +17,11 @@ def geo_dir() -> Path:
     return _folder("geo")
 
 
+def sample_formats() -> Path:
+    """Return the folder of synthetic logs in formats that the sample case has no use for."""
+    return _folder("sample_logs") / "Formats"
+
+
 def sample_evidence() -> list[Path]:
     """Return the folders of the synthetic sample logs, as a responder would have copied them off the server."""
     return [_folder("sample_logs") / name for name in ("Tomcat", "Windows")]

@@ -15,7 +15,7 @@ from forensics.evidence.ledger import Tally, Watch
 from forensics.evidence.open import drain, head, open_span, open_stream
 from forensics.identify import identify
 from forensics.model import Batch, Evidence, Options, Parser, Report, Rule, Span
-from forensics.packaged import sample_evidence
+from forensics.packaged import sample_evidence, sample_formats
 from forensics.parsers import parsers
 from forensics.reports import reports
 from forensics.schemas import EVENTS, REJECTS, SKIPS, TABLES
@@ -25,7 +25,7 @@ MUTANTS = 40
 
 def sample_of(parser: Parser) -> Evidence:
     """Return the smallest sample file that the parser claims."""
-    mine = [i.evidence for i in identify(find(sample_evidence()).evidence) if i.parser is parser]
+    mine = [i.evidence for i in identify(find([*sample_evidence(), sample_formats()]).evidence) if i.parser is parser]
     assert mine, f"no sample for {parser.name}"
     return min(mine, key=lambda evidence: evidence.size)
 

@@ -68,6 +68,25 @@ def _days(year: Ints, month: Ints, day: Ints) -> Ints:
     return result
 
 
+def utc_times(a: NDArray[np.uint8], date: Ints, time: Ints) -> tuple[Ints, Bools]:
+    """Return microseconds UTC of `yyyy-MM-dd` at `date` and `HH:mm:ss` at `time`, and which are possible times."""
+    d = a[np.concatenate([date[:, None] + np.arange(10), time[:, None] + np.arange(8)], 1)].astype(np.int64) - 0x30
+    digits = d[:, [0, 1, 2, 3, 5, 6, 8, 9, 10, 11, 13, 14, 16, 17]]
+    good = ((digits >= 0) & (digits <= 9)).all(1)
+    for column, mark in ((4, 0x2D), (7, 0x2D), (12, 0x3A), (15, 0x3A)):
+        good &= d[:, column] == mark - 0x30
+    year, month, day = digits[:, :4] @ [1000, 100, 10, 1], digits[:, 4:6] @ [10, 1], digits[:, 6:8] @ [10, 1]
+    hour, minute, second = (digits[:, at : at + 2] @ [10, 1] for at in (8, 10, 12))
+    leap = ((year % 4 == 0) & (year % 100 != 0)) | (year % 400 == 0)
+    known = np.clip(month, 0, 12)
+    good &= (
+        (month >= 1) & (month <= 12) & (day >= 1) & (day <= _MONTH_DAYS[known] + ((month == 2) & leap)) & (year >= 1)
+    )
+    good &= (hour < 24) & (minute < 60) & (second < 60)
+    us = (_days(year, month, day) * 86400 + hour * 3600 + minute * 60 + second) * SECOND_US
+    return us, good & (us >= TIME_MIN_US) & (us <= TIME_MAX_US)
+
+
 def all_digits(word: Words) -> Bools:
     """Say of eight bytes in a word whether all are ASCII digits."""
     high = np.uint64(0xF0F0F0F0F0F0F0F0)

@@ -51,7 +51,7 @@ class Field:
     @property
     def name(self) -> str:
         """The directive as it stands in a pattern, or the field's name in the log."""
-        return self.written or f"%{{{self.key}}}{self.letter}" if self.key else f"%{self.letter}"
+        return self.written or (f"%{{{self.key}}}{self.letter}" if self.key else f"%{self.letter}")
 
 
 Token = bytes | Field
@@ -70,7 +70,7 @@ class Pattern:
         return tuple(token for token in self.tokens if isinstance(token, Field))
 
 
-_PLAIN: Final[Mapping[str, tuple[Kind, str]]] = {
+PLAIN: Final[Mapping[str, tuple[Kind, str]]] = {
     "a": (Kind.TOKEN, "host"),
     "A": (Kind.TOKEN, "host"),
     "b": (Kind.TOKEN, "count"),
@@ -95,7 +95,7 @@ _PLAIN: Final[Mapping[str, tuple[Kind, str]]] = {
     "X": (Kind.TOKEN, "any"),
 }
 
-_KEYED: Final[Mapping[str, tuple[Kind, str]]] = {
+KEYED: Final[Mapping[str, tuple[Kind, str]]] = {
     "a": (Kind.TOKEN, "host"),  # remote, peer; any other key behaves as remote
     "c": (Kind.FREE, "any"),
     "i": (Kind.FREE, "any"),
@@ -145,15 +145,15 @@ def _directive(text: str, at: int) -> tuple[Field | str, int]:
             return "%{", at + 1
         key, at = text[at + 1 : close], close + 1
         letter = text[at]
-        if letter in _KEYED:
-            kind, shape = _KEYED[letter]
+        if letter in KEYED:
+            kind, shape = KEYED[letter]
             if letter == "t" and key in {"begin", "end"}:
                 return Field("t", key, Kind.TIME), at + 1
             return Field(letter, key, kind, shape), at + 1
         return "???", at + 1
     letter = text[at]
-    if letter in _PLAIN:
-        kind, shape = _PLAIN[letter]
+    if letter in PLAIN:
+        kind, shape = PLAIN[letter]
         return Field(letter, "", kind, shape), at + 1
     # From 9.0.119, 10.1.56 and 11.0.23 `%%` is a per cent sign; before, it was written like any unknown letter.
     return ("%" if letter == "%" else f"???{letter}???"), at + 1

@@ -113,7 +113,7 @@ def read(block: Block, shape: Shape, evidence_id: str, first_ordinal: int) -> Fa
     simple = (np.diff(breaks) == shape.quotes + 1) & (ends - starts <= MAX_LINE)
     if block.torn:
         simple[-1] = False
-    simple[_broken(block, a, starts)] = False
+    simple[broken_lines(block, a, starts)] = False
     row = np.flatnonzero(simple)
     lines = _lines(block, a, places, breaks, starts, ends, row, shape)
     events, kept = _events(block, lines, shape, evidence_id, first_ordinal)
@@ -157,7 +157,7 @@ def _drop_escaped(a: NDArray[np.uint8], places: Ints) -> Ints:
     return kept
 
 
-def _broken(block: Block, a: NDArray[np.uint8], starts: Ints) -> Ints:
+def broken_lines(block: Block, a: NDArray[np.uint8], starts: Ints) -> Ints:
     """Return the numbers of lines that are no UTF-8."""
     body = memoryview(block.buffer)[PAD : PAD + block.size]
     try:

@@ -21,7 +21,12 @@ if TYPE_CHECKING:
     from forensics.stream import Stream
 
 NAME: Final = "server_xml"
-_VALVES: Final = ("AccessLogValve", "FastCommonAccessLogValve")
+_VALVES: Final = {
+    "AccessLogValve": "access_log_pattern",
+    "FastCommonAccessLogValve": "access_log_pattern",
+    "ExtendedAccessLogValve": "extended_log_fields",
+}
+"""Class of a valve, and the kind of hint that its pattern is."""
 _DEFAULT_PREFIX: Final = "access_log"
 
 
@@ -41,7 +46,7 @@ class _Valves:
     """Collects the access-log valves while expat reads; `why` is set when the document is refused."""
 
     def __init__(self) -> None:
-        self.found: list[tuple[str, str]] = []
+        self.found: list[tuple[str, str, str]] = []
         self.why = ""
         self._depth = 0
         self._parser = expat.ParserCreate()
@@ -64,7 +69,8 @@ class _Valves:
             self._refuse(f"elements more than {MAX_XML_DEPTH} deep")
         kind = attributes.get("className", "").rpartition(".")[2]
         if name == "Valve" and kind in _VALVES:
-            self.found.append((attributes.get("pattern") or "common", attributes.get("prefix", _DEFAULT_PREFIX)))
+            pattern = attributes.get("pattern") or "common"
+            self.found.append((_VALVES[kind], pattern, attributes.get("prefix", _DEFAULT_PREFIX)))
 
     def _end(self, _name: str) -> None:
         self._depth -= 1
@@ -91,7 +97,7 @@ def _claims(head: Head, _hints: Sequence[Hint]) -> Claim:
 def _hints(head: Head) -> Sequence[Hint]:
     valves = _Valves()
     valves.feed(head.start, last=head.complete)
-    return [Hint("access_log_pattern", pattern, prefix, head.label) for pattern, prefix in valves.found]
+    return [Hint(kind, pattern, prefix, head.label) for kind, pattern, prefix in valves.found]
 
 
 def _read(span: Span, stream: Stream) -> Iterator[Batch]:

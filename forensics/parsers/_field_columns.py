@@ -1,0 +1,199 @@
+"""Columns of events from columns of field values, without a Python object a row: what `_valve_rows` says, said by column.
+
+A field whose values repeat is read once a distinct value by its strict reader. Texts that hardly repeat (paths, queries,
+agents) and numbers are turned by Arrow. Fields that only make sense together (two addresses, two times) are not for this
+way: `plan` says so, and the strict path reads the lines.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from forensics.parsers._fast_columns import coded, constant, nulls
+from forensics.parsers._proxies import is_claim
+from forensics.parsers._valve_rows import NotALine, Row, keep, outcome, reader_of
+from forensics.parsers._valve_split import fits
+from forensics.schemas import EVENTS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from forensics.parsers._valve import Field
+
+    Bools = NDArray[np.bool_]
+    Columns = dict[str, pa.Array]
+
+_OUTCOMES: Final = ("success", "failure", "unknown")
+_COUNT: Final = r"^[0-9]{1,18}$"
+_PLAIN: Final = r"^[ !#-\[\]-~]*$"
+"""Text that JSON writes as it is."""
+_OF_ONE_ROW: Final[Mapping[str, frozenset[str]]] = {
+    "a": frozenset({"source_ip"}),
+    "h": frozenset({"source_ip"}),
+    "t": frozenset({"time"}),
+    "T": frozenset({"duration_us"}),
+    "r": frozenset({"http_request_method", "url_path", "http_version"}),
+    "uri": frozenset({"url_path"}),
+    "U": frozenset({"url_path"}),
+    "q": frozenset({"url_query"}),
+    "query": frozenset({"url_query"}),
+    "m": frozenset({"http_request_method"}),
+    "H": frozenset({"http_version"}),
+    "s": frozenset({"http_response_status_code"}),
+    "b": frozenset({"http_response_bytes"}),
+    "B": frozenset({"http_response_bytes"}),
+    "u": frozenset({"user_name"}),
+    "v": frozenset({"host_name"}),
+}
+_HEADERS: Final = {"referer": "http_request_referrer", "user-agent": "user_agent_original"}
+
+
+def plan(fields: Sequence[Field], proxies: str) -> bool:
+    """Say whether each field can be read apart from the others: no column has two sources, no field stands twice."""
+    taken: set[str] = set()
+    names: set[str] = set()
+    for field in fields:
+        if field.name in names or (proxies and is_claim(field)):
+            return False
+        names.add(field.name)
+        columns = _columns_of(field)
+        if columns & taken:
+            return False
+        taken |= columns
+    return True
+
+
+def _columns_of(field: Field) -> frozenset[str]:
+    if field.letter == "i":
+        column = _HEADERS.get(field.key.lower())
+        return frozenset({column}) if column else frozenset()
+    if reader_of(field) is keep:
+        return frozenset()
+    return _OF_ONE_ROW.get(field.letter, frozenset())
+
+
+def columns_of(fields: Sequence[Field], values: Sequence[pa.StringArray], zone: str) -> tuple[Columns, Bools]:
+    """Return the columns that the fields fill, and which rows hold a value that its field cannot have.
+
+    `values` hold text for every row. The columns of a row that is marked are worth nothing.
+    """
+    size = len(values[0]) if values else 0
+    bad = np.zeros(size, bool)
+    columns: Columns = {}
+    pieces: dict[str, pa.Array] = {}
+    for field, texts in zip(fields, values, strict=True):
+        made = _at_once(field, texts, bad)
+        if made is None:
+            made = _by_distinct(field, texts, zone, bad)
+        kept = made.pop("rest", None)
+        if kept is not None:
+            pieces[field.name] = kept
+        columns |= made
+    columns["unmapped"] = _unmapped(pieces, size)
+    return columns, bad
+
+
+def _at_once(field: Field, texts: pa.StringArray, bad: Bools) -> Columns | None:
+    """Read what Arrow can turn as a whole; None for the others."""
+    header = _HEADERS.get(field.key.lower()) if field.letter == "i" else None
+    if header is not None:
+        return {header: _without_dash(texts).dictionary_encode()}
+    if field.letter in {"U", "query"}:
+        return {"url_path" if field.letter == "U" else "url_query": _without_dash(texts)}
+    if field.letter in {"b", "B"}:
+        return {"http_response_bytes": _counts(texts, bad)}
+    if reader_of(field) is keep and fits_all(field) and pc.all(pc.match_substring_regex(texts, _PLAIN)).as_py() is True:
+        opening = json.dumps(field.name, ensure_ascii=False) + ': "'
+        piece = pc.binary_join_element_wise(pa.scalar(opening), texts, pa.scalar('"'), "")
+        return {"rest": pc.if_else(pc.equal(texts, "-"), pa.scalar(None, pa.string()), piece)}
+    return None
+
+
+def fits_all(field: Field) -> bool:
+    """Say whether no text is impossible in a field."""
+    return field.kind.value in {"free", "word", "wrapped"} or (field.kind.value == "token" and field.shape == "any")
+
+
+def _without_dash(texts: pa.StringArray) -> pa.StringArray:
+    return pc.if_else(pc.equal(texts, "-"), pa.scalar(None, pa.string()), texts)
+
+
+def _counts(texts: pa.StringArray, bad: Bools) -> pa.Array:
+    good = pc.match_substring_regex(texts, _COUNT)
+    bad |= ~pc.or_(good, pc.equal(texts, "-")).to_numpy(zero_copy_only=False)
+    return pc.if_else(good, texts, pa.scalar(None, pa.string())).cast(pa.int64())
+
+
+def _by_distinct(field: Field, texts: pa.StringArray, zone: str, bad: Bools) -> Columns:
+    """Read each distinct value by the field's strict reader."""
+    encoded = texts.dictionary_encode()
+    codes = encoded.indices
+    rows = [_read(field, text, zone) for text in encoded.dictionary.to_pylist()]
+    wrong = np.array([row is None for row in rows], bool)
+    if wrong.any():
+        bad |= wrong[codes.to_numpy()]
+    read: list[Row] = [row or {} for row in rows]
+    names = {name for row in read for name in row} - {"rest", "flags", "held"}
+    columns = {name: _column(name, read, codes) for name in sorted(names)}
+    if any(row.get("flags") for row in read):
+        columns["flags"] = _column("flags", [{"flags": ";".join(row.get("flags", ())) or None} for row in read], codes)
+    if field.letter == "s":
+        found = np.array([_OUTCOMES.index(outcome(r.get("http_response_status_code"))) for r in read], np.int32)
+        columns["event_outcome"] = coded(found[codes.to_numpy()], None, _OUTCOMES)
+    kept = [json.dumps(row["rest"], ensure_ascii=False)[1:-1] if row.get("rest") else None for row in read]
+    if any(kept):
+        columns["rest"] = pa.array(kept, pa.string()).take(codes)
+    return columns
+
+
+def _read(field: Field, text: str, zone: str) -> Row | None:
+    raw = text.encode()
+    if not fits(raw, field):
+        return None
+    row: Row = {"flags": [], "rest": {}}
+    try:
+        reader_of(field)(row, field, raw, zone)
+    except NotALine:
+        return None
+    return row
+
+
+def _column(name: str, rows: Sequence[Row], codes: pa.Array) -> pa.Array:
+    kind = EVENTS.field(name).type
+    values = [row.get(name) for row in rows]
+    if not pa.types.is_dictionary(kind):
+        return pa.array(values, kind).take(codes)
+    distinct = pa.array(values, kind.value_type).dictionary_encode()
+    return pa.DictionaryArray.from_arrays(distinct.indices.take(codes), distinct.dictionary)
+
+
+def _unmapped(pieces: Mapping[str, pa.Array], size: int) -> pa.Array:
+    """Return the JSON of what has no column, its names in order as the strict path writes them; null for nothing."""
+    if not pieces:
+        return pa.nulls(size, pa.string())
+    # Joining with null_handling="skip" loses rows of which every part is null (pyarrow 26): so each brings its comma.
+    parts = [pc.fill_null(pc.binary_join_element_wise(pieces[n], pa.scalar(", "), ""), "") for n in sorted(pieces)]
+    inside = pc.ascii_rtrim(pc.binary_join_element_wise(*parts, ""), ", ")
+    whole = pc.binary_join_element_wise(pa.scalar("{"), inside, pa.scalar("}"), "")
+    return pc.if_else(pc.equal(inside, ""), pa.scalar(None, pa.string()), whole)
+
+
+def events_of(columns: Mapping[str, Any], size: int, log_format: str, evidence_id: str) -> pa.RecordBatch:
+    """Return the batch of `size` requests that the columns describe; what they do not name is null."""
+    made = {
+        "event_outcome": constant("unknown", size),
+        "event_action": constant("http_request", size),
+        "event_provider": constant("tomcat", size),
+        "log_format": constant(log_format, size),
+        "evidence_id": constant(evidence_id, size),
+        **columns,
+    }
+    arrays = [made[f.name] if f.name in made else nulls(f.type, size) for f in EVENTS]
+    return pa.RecordBatch.from_arrays(arrays, schema=EVENTS)

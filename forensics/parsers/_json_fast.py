@@ -1,0 +1,120 @@
+"""The fast path of JSON lines: orjson a line, then columns. Only lines with exactly the file's keys, each once, are simple."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+
+from forensics.limits import MAX_LINE
+from forensics.parsers._field_columns import columns_of, events_of, plan
+from forensics.parsers._json_lines import compile_template
+from forensics.parsers._lines import PAD
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from forensics.parsers._lines import Block
+    from forensics.parsers._valve import Field
+
+    Ints = NDArray[np.int64]
+    Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Keys of a line in order, those of its sub-objects, and how many quotes stand around all of them and their values."""
+
+    fields: tuple[Field, ...]
+    paths: tuple[tuple[str, ...], ...]
+    keys: tuple[str, ...]
+    inner: tuple[tuple[str, tuple[str, ...]], ...]
+
+    @property
+    def quotes(self) -> int:
+        """Quotes in a simple line, escaped ones left out."""
+        return 4 * len(self.paths) + 2 * len(self.inner)
+
+
+@lru_cache(maxsize=64)
+def shape_of(template: str, proxies: str) -> Shape | None:
+    """Return the shape of a file's keys, None if its lines are for the strict path."""
+    pattern = compile_template(template)
+    if pattern is None or not plan(pattern.fields, proxies):
+        return None
+    paths = tuple(tuple(path) for path in json.loads(template))
+    keys = tuple(dict.fromkeys(path[0] for path in paths))
+    inner: dict[str, tuple[str, ...]] = {}
+    for path in paths:
+        if len(path) > 1:
+            inner[path[0]] = (*inner.get(path[0], ()), path[1])
+    return Shape(pattern.fields, paths, keys, tuple(inner.items()))
+
+
+def read(
+    block: Block, shape: Shape, starts: Ints, ends: Ints, ordinal: int, zone: str, names: tuple[str, str]
+) -> tuple[pa.RecordBatch | None, Bools]:
+    """Return the simple lines of a block as events, and which lines those are.
+
+    `starts` and `ends` are places in the buffer, the LF included; `names` are those of the log format and the evidence.
+    """
+    simple = np.zeros(len(starts), bool)
+    made: list[dict[str, Any]] = []
+    rows: list[int] = []
+    last = len(starts) - 1 if block.torn else len(starts)
+    for number, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
+        if number < last and end - start <= MAX_LINE and (line := _simple(block.buffer[start:end], shape)) is not None:
+            made.append(line)
+            rows.append(number)
+    values = _values(made, shape)
+    if values is None:
+        return None, simple
+    columns, bad = columns_of(shape.fields, values, zone)
+    kept = np.array(rows, np.int64)
+    columns |= {
+        "log_offset": pa.array(starts[kept] - PAD + block.offset),
+        "log_length": pa.array(ends[kept] - starts[kept]),
+        "log_ordinal": pa.array(kept + ordinal),
+    }
+    events = events_of(columns, len(kept), *names)
+    if bad.any():
+        events, kept = events.filter(pa.array(~bad)), kept[~bad]
+    simple[kept] = True
+    return events, simple
+
+
+def _simple(raw: bytearray, shape: Shape) -> dict[str, Any] | None:
+    """Return a line as an object if it has the shape's keys and no key twice, which its quotes tell."""
+    try:
+        made = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return None
+    if type(made) is not dict or tuple(made) != shape.keys:
+        return None
+    for name, keys in shape.inner:
+        if type(made[name]) is not dict or tuple(made[name]) != keys:
+            return None
+    if b"\\" in raw:
+        raw = raw.replace(b"\\\\", b"").replace(b'\\"', b"")
+    return made if raw.count(b'"') == shape.quotes else None
+
+
+def _values(made: list[dict[str, Any]], shape: Shape) -> list[pa.StringArray] | None:
+    """Return the values of each field; None if there are none, or one is no string."""
+    values = []
+    for path in shape.paths:
+        key = path[0]
+        texts = [row[key] for row in made] if len(path) == 1 else [row[key][path[1]] for row in made]
+        try:
+            column = pa.array(texts, pa.string())
+        except (pa.ArrowTypeError, pa.ArrowInvalid):
+            return None
+        if column.null_count:
+            return None
+        values.append(column)
+    return values if made else None
