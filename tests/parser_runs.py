@@ -15,6 +15,7 @@ from forensics.model import Evidence, Hint, Options, Span
 from forensics.parsers import _json_fast, _w3c_fast, parsers
 
 Rows = list[dict[str, Any]]
+NOTHING_TYPED = Options()
 
 
 def read(
@@ -22,7 +23,7 @@ def read(
     path: Path,
     *,
     slow: bool = False,
-    options: Options = Options(),
+    options: Options = NOTHING_TYPED,
     hints: Sequence[Hint] = (),
     settings: dict[str, str] | None = None,
 ) -> tuple[Rows, Rows, Tally]:

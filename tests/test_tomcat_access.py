@@ -164,6 +164,7 @@ def test_nul_is_data_and_only_a_line_feed_ends_a_line(one) -> None:
         ("%a %t %{ms}T", b"192.0.2.7 " + TIME + b" 17", "duration_us", 17_000),
         ("%a %t %{us}T", b"192.0.2.7 " + TIME + b" 17", "duration_us", 17),
         ("%a %t %m %U%q %H", b"192.0.2.7 " + TIME + b" GET /x?a=b HTTP/1.1", "http_version", "1.1"),
+        ("%a %{begin}t", b"192.0.2.7 " + TIME, "time", datetime(2017, 1, 18, 9, 3, 9, tzinfo=UTC)),
         ("%v %a %t", b"www.example.org 192.0.2.7 " + TIME, "host_name", "www.example.org"),
         ("%a %t %{X-Forwarded-For}i", b"192.0.2.7 " + TIME + b" 198.51.100.1, 10.0.0.1", "unmapped", '{"%{X-Forwarded-For}i": "198.51.100.1, 10.0.0.1"}'),
         ("%{peer}a %a %t", b"10.0.0.1 192.0.2.7 " + TIME, "source_ip", "10.0.0.1"),

@@ -13,6 +13,7 @@ from forensics.limits import MAX_LINE
 from forensics.parsers._address import source_ip
 from forensics.parsers._fast_columns import nulls
 from forensics.parsers._proxies import place
+from forensics.parsers._valve import Kind
 from forensics.parsers._valve_split import split
 from forensics.parsers._valve_time import clf, clock
 from forensics.schemas import EVENTS
@@ -79,6 +80,8 @@ def columns_of(fields: Sequence[Field], values: Sequence[bytes], zone: str = "",
 
 def reader_of(field: Field) -> Reader:
     """Return what reads a field's value into a row."""
+    if field.kind is Kind.TIME:
+        return _time
     return _READERS.get(field.letter if not field.key else "{}" + field.letter, keep)
 
 

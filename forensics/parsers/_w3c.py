@@ -127,6 +127,9 @@ def split(line: bytes, pattern: Pattern) -> tuple[list[bytes], bool] | None:
             value = value[1:-1].replace(b'""', b'"')
         elif token.kind is Kind.WRAPPED and value[:1] == b"'":
             value = value[1:-1]
+        elif token.kind is Kind.WRAPPED:
+            # A cookie or attribute that was not there left nothing at all in some versions.
+            value = b"-"
         if not fits(value, token):
             return None
         values.append(value)

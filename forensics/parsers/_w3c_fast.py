@@ -151,7 +151,7 @@ def _quotes_match(
         start = starts if index == 0 else cuts[index - 1] + 1
         end = text_end if index == len(shape.fields) - 1 else cuts[index]
         held = simple & (end - start >= 2) & (a[start] == quote) & (a[end - 1] == quote)
-        good &= held | (end == start) | ((end - start == 1) & (a[start] == _DASH))
+        good &= held | ((end - start == 1) & (a[start] == _DASH))
         wrapped += held
     good &= quotes == 2 * wrapped
     return good
