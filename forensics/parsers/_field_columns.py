@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from forensics.parsers._fast_columns import coded, constant, nulls
+from forensics.parsers._field_vectors import HEADERS, at_once
 from forensics.parsers._proxies import is_claim
 from forensics.parsers._valve_rows import NotALine, Row, keep, outcome, reader_of
 from forensics.parsers._valve_split import fits
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
     Columns = dict[str, pa.Array]
 
 _OUTCOMES: Final = ("success", "failure", "unknown")
-_COUNT: Final = r"^[0-9]{1,18}$"
-_PLAIN: Final = r"^[ !#-\[\]-~]*$"
-"""Text that JSON writes as it is."""
 _OF_ONE_ROW: Final[Mapping[str, frozenset[str]]] = {
     "a": frozenset({"source_ip"}),
     "h": frozenset({"source_ip"}),
@@ -52,7 +50,6 @@ _OF_ONE_ROW: Final[Mapping[str, frozenset[str]]] = {
     "u": frozenset({"user_name"}),
     "v": frozenset({"host_name"}),
 }
-_HEADERS: Final = {"referer": "http_request_referrer", "user-agent": "user_agent_original"}
 
 
 def plan(fields: Sequence[Field], proxies: str) -> bool:
@@ -72,7 +69,7 @@ def plan(fields: Sequence[Field], proxies: str) -> bool:
 
 def _columns_of(field: Field) -> frozenset[str]:
     if field.letter == "i":
-        column = _HEADERS.get(field.key.lower())
+        column = HEADERS.get(field.key.lower())
         return frozenset({column}) if column else frozenset()
     if reader_of(field) is keep:
         return frozenset()
@@ -89,7 +86,7 @@ def columns_of(fields: Sequence[Field], values: Sequence[pa.StringArray], zone: 
     columns: Columns = {}
     pieces: dict[str, pa.Array] = {}
     for field, texts in zip(fields, values, strict=True):
-        made = _at_once(field, texts, bad)
+        made = at_once(field, texts, bad)
         if made is None:
             made = _by_distinct(field, texts, zone, bad)
         kept = made.pop("rest", None)
@@ -98,37 +95,6 @@ def columns_of(fields: Sequence[Field], values: Sequence[pa.StringArray], zone: 
         columns |= made
     columns["unmapped"] = _unmapped(pieces, size)
     return columns, bad
-
-
-def _at_once(field: Field, texts: pa.StringArray, bad: Bools) -> Columns | None:
-    """Read what Arrow can turn as a whole; None for the others."""
-    header = _HEADERS.get(field.key.lower()) if field.letter == "i" else None
-    if header is not None:
-        return {header: _without_dash(texts).dictionary_encode()}
-    if field.letter in {"U", "query"}:
-        return {"url_path" if field.letter == "U" else "url_query": _without_dash(texts)}
-    if field.letter in {"b", "B"}:
-        return {"http_response_bytes": _counts(texts, bad)}
-    if reader_of(field) is keep and fits_all(field) and pc.all(pc.match_substring_regex(texts, _PLAIN)).as_py() is True:
-        opening = json.dumps(field.name, ensure_ascii=False) + ': "'
-        piece = pc.binary_join_element_wise(pa.scalar(opening), texts, pa.scalar('"'), "")
-        return {"rest": pc.if_else(pc.equal(texts, "-"), pa.scalar(None, pa.string()), piece)}
-    return None
-
-
-def fits_all(field: Field) -> bool:
-    """Say whether no text is impossible in a field."""
-    return field.kind.value in {"free", "word", "wrapped"} or (field.kind.value == "token" and field.shape == "any")
-
-
-def _without_dash(texts: pa.StringArray) -> pa.StringArray:
-    return pc.if_else(pc.equal(texts, "-"), pa.scalar(None, pa.string()), texts)
-
-
-def _counts(texts: pa.StringArray, bad: Bools) -> pa.Array:
-    good = pc.match_substring_regex(texts, _COUNT)
-    bad |= ~pc.or_(good, pc.equal(texts, "-")).to_numpy(zero_copy_only=False)
-    return pc.if_else(good, texts, pa.scalar(None, pa.string())).cast(pa.int64())
 
 
 def _by_distinct(field: Field, texts: pa.StringArray, zone: str, bad: Bools) -> Columns:

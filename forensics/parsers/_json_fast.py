@@ -28,17 +28,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Keys of a line in order, those of its sub-objects, and how many quotes stand around all of them and their values."""
+    """Keys of a line in order, those of its sub-objects; `quotes` stand around them and their values."""
 
     fields: tuple[Field, ...]
     paths: tuple[tuple[str, ...], ...]
     keys: tuple[str, ...]
     inner: tuple[tuple[str, tuple[str, ...]], ...]
-
-    @property
-    def quotes(self) -> int:
-        """Quotes in a simple line, escaped ones left out."""
-        return 4 * len(self.paths) + 2 * len(self.inner)
+    quotes: int
 
 
 @lru_cache(maxsize=64)
@@ -53,7 +49,7 @@ def shape_of(template: str, proxies: str) -> Shape | None:
     for path in paths:
         if len(path) > 1:
             inner[path[0]] = (*inner.get(path[0], ()), path[1])
-    return Shape(pattern.fields, paths, keys, tuple(inner.items()))
+    return Shape(pattern.fields, paths, keys, tuple(inner.items()), 4 * len(paths) + 2 * len(inner))
 
 
 def read(
