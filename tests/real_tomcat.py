@@ -57,6 +57,15 @@ _CONNECTOR = """<Connector executor="one" port="{port}" address="{address}" conn
  relaxedQueryChars='"\\^|{{}}'/>"""
 
 
+_WEB = """<web-app xmlns="https://jakarta.ee/xml/ns/jakartaee" version="6.0">
+<servlet><servlet-name>default</servlet-name>
+<servlet-class>org.apache.catalina.servlets.DefaultServlet</servlet-class></servlet>
+<servlet-mapping><servlet-name>default</servlet-name><url-pattern>/</url-pattern></servlet-mapping>
+<welcome-file-list><welcome-file>index.html</welcome-file></welcome-file-list>
+</web-app>
+"""
+
+
 def missing() -> str:
     """Return what is not here that a real Tomcat needs; nothing if all is."""
     if shutil.which("java") is None:
@@ -145,7 +154,7 @@ def _write_base(base: Path, ports: dict[str, int]) -> None:
     places = base / "conf" / "Catalina" / "localhost"
     places.mkdir(parents=True)
     (places / "manager.xml").write_text(f'<Context docBase="{MANAGER}" privileged="true"/>')
-    (base / "conf" / "web.xml").write_bytes((HOME / "etc" / "web.xml").read_bytes())
+    (base / "conf" / "web.xml").write_text(_WEB)
     users = f'<tomcat-users><role rolename="manager-script"/><user username="{USER}" password="{PASSWORD}" roles="manager-script"/></tomcat-users>'
     (base / "conf" / "tomcat-users.xml").write_text(users)
     valves = "\n".join(

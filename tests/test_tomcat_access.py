@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import parser_runs
 import pytest
 from access_lines import read
 from hypothesis import example, given
@@ -377,3 +378,62 @@ def test_the_short_way_cuts_a_line_as_the_long_way_does(line: bytes, text: str) 
         patch.setattr(_valve_split, "_plain", lambda _pattern: None)
         long_way = split(line, pattern)
     assert split(line, pattern) == long_way
+
+
+PROXIED = f'{NAMED["common"]} "%{{X-Forwarded-For}}i" "%{{Forwarded}}i"'
+
+
+@pytest.mark.parametrize(
+    ("peer", "claims", "source", "flags"),
+    [
+        (b"10.0.0.1", b' "6.6.6.6, 198.51.100.7" "-"', "198.51.100.7", "claimed_source"),
+        (b"10.0.0.1", b' "-" "for=\\"[2001:db8::7]:99\\""', "2001:db8::7", "claimed_source"),
+        (b"10.0.0.1", b' "198.51.100.7" "for=198.51.100.8"', "10.0.0.1", "claims_differ"),
+        (b"10.0.0.1", b' "-" "-"', "10.0.0.1", None),
+        (b"10.0.0.1", b' "10.0.0.2, 10.0.0.3" "-"', "10.0.0.1", None),
+        (b"192.0.2.7", b' "198.51.100.7" "-"', "192.0.2.7", None),
+    ],
+)
+def test_a_proxys_word_counts_only_if_its_network_is_trusted(
+    tmp_path: Path, peer: bytes, claims: bytes, source: str, flags: str | None
+) -> None:
+    path = tmp_path / "access_log"
+    path.write_bytes(COMMON.replace(b"192.0.2.7", peer) + claims + b"\n")
+    settings = {"pattern": PROXIED, "trusted_proxies": "10.0.0.0/8"}
+    (row,), _, _ = parser_runs.read("tomcat_access", path, settings=settings)
+    assert (row["source_ip"], row["flags"]) == (source, flags)
+    assert json.loads(row["unmapped"] or "{}").get("peer_ip") == ("10.0.0.1" if flags == "claimed_source" else None)
+    (row,), _, _ = parser_runs.read("tomcat_access", path, settings={"pattern": PROXIED})
+    assert (row["source_ip"], row["flags"]) == (peer.decode(), None)
+
+
+def test_what_tomcat_was_told_beside_the_peer_is_a_claim(tmp_path: Path) -> None:
+    path = tmp_path / "access_log"
+    path.write_bytes(b"198.51.100.7 10.0.0.1 " + TIME + b"\n")
+    for trusted, source in (("10.0.0.0/8", "198.51.100.7"), ("", "10.0.0.1"), ("192.0.2.0/24", "10.0.0.1")):
+        settings = {"pattern": "%a %{peer}a %t", "trusted_proxies": trusted}
+        (row,), _, _ = parser_runs.read("tomcat_access", path, settings=settings)
+        assert row["source_ip"] == source
+
+
+@pytest.mark.parametrize(
+    ("request_line", "method", "path", "query", "version"),
+    [
+        (b"GET - HTTP/1.1", "GET", None, None, "1.1"),
+        (b"GET -?x HTTP/1.1", "GET", None, "x", "1.1"),
+        (b"GET -x HTTP/1.1", "GET", "-x", None, "1.1"),
+        (b"GET /old ", "GET", "/old", None, None),
+        (b"GET /d null", "GET", "/d", None, None),
+        (b"GET /? HTTP/1.1", "GET", "/", "", "1.1"),
+    ],
+)
+def test_what_tomcat_writes_of_a_request_it_could_not_read_is_no_path_and_no_version(
+    one, request_line: bytes, method: str, path: str | None, query: str | None, version: str | None
+) -> None:
+    row = one(b"192.0.2.7 - - " + TIME + b' "' + request_line + b'" 400 5')
+    assert (row["http_request_method"], row["url_path"], row["url_query"], row["http_version"]) == (
+        method,
+        path,
+        query,
+        version,
+    )
