@@ -28,11 +28,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Keys of a line in order, those of its sub-objects; `quotes` stand around them and their values."""
+    """Keys of a line in order, the first `plain` of strings, the others of sub-objects, whose keys are `inner`.
+
+    `quotes` stand around the keys and their values.
+    """
 
     fields: tuple[Field, ...]
-    paths: tuple[tuple[str, ...], ...]
     keys: tuple[str, ...]
+    plain: int
     inner: tuple[tuple[str, tuple[str, ...]], ...]
     quotes: int
 
@@ -45,11 +48,14 @@ def shape_of(template: str, proxies: str) -> Shape | None:
         return None
     paths = tuple(tuple(path) for path in json.loads(template))
     keys = tuple(dict.fromkeys(path[0] for path in paths))
+    plain = sum(len(path) == 1 for path in paths)
+    if any(len(path) > 1 for path in paths[:plain]):
+        return None
     inner: dict[str, tuple[str, ...]] = {}
     for path in paths:
         if len(path) > 1:
             inner[path[0]] = (*inner.get(path[0], ()), path[1])
-    return Shape(pattern.fields, paths, keys, tuple(inner.items()), 4 * len(paths) + 2 * len(inner))
+    return Shape(pattern.fields, keys, plain, tuple(inner.items()), 4 * len(paths) + 2 * len(inner))
 
 
 def read(
@@ -60,14 +66,15 @@ def read(
     `starts` and `ends` are places in the buffer, the LF included; `names` are those of the log format and the evidence.
     """
     simple = np.zeros(len(starts), bool)
-    made: list[dict[str, Any]] = []
+    made: list[tuple[Any, ...]] = []
+    data = bytes(block.buffer)
     rows: list[int] = []
     last = len(starts) - 1 if block.torn else len(starts)
     for number, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
-        if number < last and end - start <= MAX_LINE and (line := _simple(block.buffer[start:end], shape)) is not None:
+        if number < last and end - start <= MAX_LINE and (line := _simple(data[start:end], shape)) is not None:
             made.append(line)
             rows.append(number)
-    values = _values(made, shape)
+    values = _values(made)
     if values is None:
         return None, simple
     columns, bad = columns_of(shape.fields, values, zone)
@@ -84,33 +91,33 @@ def read(
     return events, simple
 
 
-def _simple(raw: bytearray, shape: Shape) -> dict[str, Any] | None:
-    """Return a line as an object if it has the shape's keys and no key twice, which its quotes tell."""
+def _simple(raw: bytes, shape: Shape) -> tuple[Any, ...] | None:
+    """Return the values of a line if it has the shape's keys and none of them twice, which its quotes tell."""
     try:
         made = orjson.loads(raw)
     except orjson.JSONDecodeError:
         return None
     if type(made) is not dict or tuple(made) != shape.keys:
         return None
-    for name, keys in shape.inner:
-        if type(made[name]) is not dict or tuple(made[name]) != keys:
-            return None
     if b"\\" in raw:
         raw = raw.replace(b"\\\\", b"").replace(b'\\"', b"")
-    return made if raw.count(b'"') == shape.quotes else None
+    if raw.count(b'"') != shape.quotes:
+        return None
+    values = tuple(made.values())
+    if not shape.inner:
+        return values
+    flat = values[: shape.plain]
+    for (_, keys), value in zip(shape.inner, values[shape.plain :], strict=True):
+        if type(value) is not dict or tuple(value) != keys:
+            return None
+        flat += tuple(value.values())
+    return flat
 
 
-def _values(made: list[dict[str, Any]], shape: Shape) -> list[pa.StringArray] | None:
+def _values(made: list[tuple[Any, ...]]) -> list[pa.StringArray] | None:
     """Return the values of each field; None if there are none, or one is no string."""
-    values = []
-    for path in shape.paths:
-        key = path[0]
-        texts = [row[key] for row in made] if len(path) == 1 else [row[key][path[1]] for row in made]
-        try:
-            column = pa.array(texts, pa.string())
-        except (pa.ArrowTypeError, pa.ArrowInvalid):
-            return None
-        if column.null_count:
-            return None
-        values.append(column)
-    return values if made else None
+    try:
+        values = [pa.array(texts, pa.string()) for texts in zip(*made, strict=True)]
+    except (pa.ArrowTypeError, pa.ArrowInvalid):
+        return None
+    return values if values and not any(column.null_count for column in values) else None
