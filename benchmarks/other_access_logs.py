@@ -76,7 +76,9 @@ def main() -> None:
             path = Path(folder) / name
             write(path, first, line, megabytes)
             best = min(_measure(path, Path(folder)) for _ in range(rounds))
-            print(f"{name}: {path.stat().st_size / best / 1e6:.0f} MB a processor second ({best:.2f} s, best of {rounds})")
+            print(
+                f"{name}: {path.stat().st_size / best / 1e6:.0f} MB a processor second ({best:.2f} s, best of {rounds})"
+            )
 
 
 def _measure(path: Path, folder: Path) -> float:

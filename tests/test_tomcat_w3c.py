@@ -329,6 +329,32 @@ def test_a_proxy_network_that_is_none_is_refused() -> None:
         Options(trusted_proxies=("10.0.0.1/8",))
 
 
+def test_the_trusted_network_is_typed_and_stands_in_the_manifest(tmp_path: Path) -> None:
+    import forensics
+
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    raw = b'2017-01-18 09:03:09 10.0.0.1 GET /x 200 "198.51.100.7"\n'
+    (logs / "w3c.txt").write_bytes(header(FORWARDED) + raw * 5)
+    for trusted, source in ((("10.0.0.0/8",), "198.51.100.7"), ((), "10.0.0.1")):
+        options = Options(trusted_proxies=trusted)
+        case = forensics.analyze(logs, out=tmp_path / "case", options=options, workers=1, force=True)
+        assert case.manifest["options"]["trusted_proxies"] == list(trusted)
+        assert set(case.frame("events")["source_ip"]) == {source}
+
+
+def test_the_command_line_hands_the_network_on_and_refuses_what_is_none(tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from forensics.cli import app
+
+    (tmp_path / "w3c.txt").write_bytes(header() + LINE + b"\n")
+    command = ["analyze", str(tmp_path / "w3c.txt"), "-o", str(tmp_path / "case"), "--trusted-proxy"]
+    assert CliRunner().invoke(app, [*command, "10.0.0.0/33"]).exit_code == 2
+    assert CliRunner().invoke(app, [*command, "10.0.0.0/8"]).exit_code == 0
+    assert '"10.0.0.0/8"' in (tmp_path / "case" / "manifest.json").read_text()
+
+
 WRAPPED = st.one_of(
     st.sampled_from([b"-", b'""', b'"x"', b"'x y'", b"", b"'a'\"b'", b'"a""b"']),
     st.lists(st.sampled_from([b'"', b"'", b" ", b"x", b"\\", b"-", b"\t", b"\xff", b"\xc3\xa9", b"\r", b"#"]), max_size=6).map(b"".join),
