@@ -257,6 +257,12 @@ def test_a_log_is_claimed_by_its_keys() -> None:
     assert claim(b"{broken\n" + (LINE + b"\n") * 5).score >= MINIMUM_CLAIM
 
 
+def test_its_times_say_what_the_servers_clock_was_and_nothing_else_does() -> None:
+    forged = LINE.replace(REQUEST, b"GET /[17/Jan/2017:00:00:00 -0800] HTTP/1.1")
+    hints = parsers()["tomcat_json"].hints(Head("x/access_log.json", forged + b"\n" + LINE, complete=True))
+    assert [(hint.kind, hint.value, hint.applies_to) for hint in hints] == [("utc_offset", "2017-01-18 +01:00", "x")]
+
+
 @pytest.mark.parametrize(
     "raw",
     [

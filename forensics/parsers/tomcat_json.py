@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from forensics.evidence.spans import line_spans
-from forensics.model import NO_CLAIM, Claim, Parser
+from forensics.model import NO_CLAIM, Claim, Head, Parser
 from forensics.parsers import _json_fast
 from forensics.parsers._json_lines import OWN, compile_template, field_of, pairs_of, row_of, template_of
 from forensics.parsers._line_batches import Lines, long_line
 from forensics.parsers._lines import PAD, LongLine, blocks
+from forensics.parsers._local_time import offset_hints
 from forensics.stream import Recount
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from forensics.model import Batch, Head, Hint, Options, Span
+    from forensics.model import Batch, Hint, Options, Span
     from forensics.parsers._json_lines import Pairs
     from forensics.parsers._lines import Block
     from forensics.stream import Stream
@@ -73,6 +74,13 @@ def _settle(head: Head, _hints: Sequence[Hint], options: Options) -> Mapping[str
     return {**settings, "keys": known[0]} if known else settings
 
 
+def _hints(head: Head) -> Sequence[Hint]:
+    """Return the offsets of the server's clock; only what stands under `time` is asked, the rest is the clients' word."""
+    pairs = (_own(line) or [] for line in _lines(head))
+    times = [text.encode() for line in pairs for path, text in line if path == ("time",)]
+    return offset_hints(Head(head.label, b"\n".join(times), complete=True))
+
+
 def _read(span: Span, stream: Stream) -> Iterator[Batch]:
     ordinal = span.first_ordinal
     for piece in blocks(stream):
@@ -109,6 +117,7 @@ PARSER = Parser(
     read=_read,
     recount=lambda _span: Recount(),
     settle=_settle,
+    hints=_hints,
     cannot_know=(
         "From 9.0.74 to 9.0.116 (10.1.8 to 10.1.53) a backslash of the request line stands unescaped and reads as an escape; "
         "the text between the elements of the pattern is not written; times stamp the end of a request; the last lines before "
