@@ -12,11 +12,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from forensics.columns import TIME
 from forensics.parsers._fast_bytes import clf_times
 from forensics.parsers._fast_columns import constant, source_ips
 from forensics.parsers._valve import Kind
 from forensics.parsers._valve_rows import keep, reader_of
-from forensics.schemas import TIME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
