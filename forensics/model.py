@@ -54,6 +54,7 @@ EVENT_ACTIONS: Final[Mapping[str, str]] = {
     "realm_lockout": "an account was refused because it is locked after failed log-ins, or left the list of those that failed",
     "request_parse_error": "Tomcat could not read a request; the once-only message that tells of it",
     "file_time": "a file time that came with the evidence",
+    "configuration": "what a configuration file says; it does not say since when",
 }
 """Every word that `event_action` can hold, and its meaning."""
 
@@ -254,6 +255,8 @@ class Parser:
         default=lambda _head, _hints, _options: {}
     )
     hints: Callable[[Head], Sequence[Hint]] = field(default=lambda _head: ())
+    mask: Callable[[bytes], bytes] | None = None
+    """Overwrites the secrets in a file's bytes, each by as many others; None for formats that hold none."""
     cannot_know: str = ""
     """What this format does not record, for the limits section of the documentation."""
 

@@ -13,8 +13,9 @@ from forensics.errors import EvidenceError, UsageError
 from forensics.evidence.find import find
 from forensics.evidence.open import open_stream
 from forensics.instants import bound, moment
-from forensics.limits import MIB
+from forensics.limits import MAX_CONFIGURATION, MIB
 from forensics.model import ROLES, Evidence, Locator
+from forensics.parsers import parsers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -132,12 +133,21 @@ def show(case: Case, locator: Locator, evidence: Sequence[Path] = ()) -> Shown:
     if locator.evidence_id not in known:
         raise UsageError(f"the case has no evidence {locator.evidence_id}; it has {', '.join(known)}")
     entry = known[locator.evidence_id]
-    raw = _bytes_at(_locate(case, entry, evidence), locator)
+    raw = _readable(_locate(case, entry, evidence), entry["parser"], locator)
     for name, outcome in (("events", "event"), ("rejects", "reject"), ("skips", "skip")):
         found = _row_at(case, name, locator)
         if found is not None:
             return Shown(entry, raw, locator.length > MIB, outcome, found)
     raise UsageError(f"{locator} is no record of the case: no event, reject or skip covers that byte")
+
+
+def _readable(evidence: Evidence, parser: str | None, locator: Locator) -> bytes:
+    """Return the bytes of a locator; secrets are masked over the whole file first, so that no cut lays one bare."""
+    mask = parsers()[parser].mask if parser in parsers() else None
+    if mask is None:
+        return _bytes_at(evidence, locator)
+    whole = mask(_bytes_at(evidence, Locator(locator.evidence_id, 0, MAX_CONFIGURATION), MAX_CONFIGURATION))
+    return whole[locator.offset : locator.offset + min(locator.length, MIB)]
 
 
 def _row_at(case: Case, name: str, locator: Locator) -> dict[str, Any] | None:
@@ -164,11 +174,11 @@ def _locate(case: Case, entry: dict[str, Any], places: Sequence[Path]) -> Eviden
     )
 
 
-def _bytes_at(evidence: Evidence, locator: Locator) -> bytes:
+def _bytes_at(evidence: Evidence, locator: Locator, most: int = MIB) -> bytes:
     stream = open_stream(evidence)
-    want = min(locator.length, MIB)
+    want = min(locator.length, most)
     try:
-        buffer = memoryview(bytearray(MIB))
+        buffer = memoryview(bytearray(most))
         while stream.position < locator.offset:
             step = min(len(buffer), locator.offset - stream.position)
             if stream.readinto(buffer[:step]) < step:
