@@ -125,9 +125,11 @@ def operators(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
     for row in found:
         countries = [one for one in row["countries"] if one]
         through = f", {row['anonymous']} of them hosting, VPN, proxy or Tor" if row["anonymous"] else ""
+        where = f" ({_some(countries)})" if countries else ""
+        addresses = f"{row['addresses']} address{'' if row['addresses'] == 1 else 'es'}"
         said = (
-            f"Operator {row['operator_id']} was on the server in {_count(row['sessions'], 'RDP session')} from {row['addresses']} addresses"
-            f"{through} ({_some(countries)}), between {_when(row['first'])} and {_when(row['last'])}"
+            f"Operator {row['operator_id']} was on the server in {_count(row['sessions'], 'RDP session')} from {addresses}"
+            f"{through}{where}, between {_when(row['first'])} and {_when(row['last'])}"
         )
         yield _finding(
             "operator", said, _SURE, [reason("sessions and their stays", 8, [row["locator"]])], time=row["first"]
@@ -166,7 +168,7 @@ def command(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
         return
     stone = _stone(db, "c2_deployed")
     since = f"; it was deployed on {_when(stone['time'])} ({stone['detail']})" if stone else ""
-    said = f"{_some([row['path'] for row in paths])} served as command and control: {sum(r['requests'] for r in paths):,} requests from {max(r['sources'] for r in paths):,} addresses{since}"
+    said = f"{_some([row['path'] for row in paths])} served as command and control: {sum(r['requests'] for r in paths):,} requests from {max(r['sources'] for r in paths):,} source addresses{since}"
     reasons = [one for row in paths[:_SHOWN] for one in _proofs(row)]
     if stone:
         reasons.append(reason(stone["detail"], 7, _locators(stone)))

@@ -7,6 +7,7 @@ rendered and read once, whatever events it stands in.
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -148,6 +149,7 @@ def key_of(provider: str, event_id: int, name: str) -> str:
     return f"event_{key}" if key == CHANNEL else key
 
 
+@lru_cache(maxsize=8192)
 def as_json(text: str) -> str:
     """Return a text as JSON writes it, letters of every script as they are."""
     return json.dumps(text, ensure_ascii=False)

@@ -1,0 +1,170 @@
+"""Windows events out of an export: rendered fields in, rows of the events table out, by the meanings of `_rdp`.
+
+Exports write what a viewer rendered: GUIDs in braces, times with up to nine digits. What has no column is kept as in an EVTX
+file, so that an export and its log give the same rows but for their places.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
+from typing import TYPE_CHECKING, Any, Final
+
+from forensics.instants import microseconds
+from forensics.instants import zone as zone_named
+from forensics.limits import TIME_MAX_US, TIME_MIN_US
+from forensics.model import Batch
+from forensics.parsers._evtx_exact import event, logon_type
+from forensics.parsers._evtx_render import Rendered
+from forensics.parsers._rdp import LOGON_TYPE_OF, SKIPPED_LOGON_TYPES, meaning_of
+from forensics.schemas import EVENTS, REJECTS, SKIPS, empty, table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from forensics.model import Span
+
+_TIME: Final = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?[ ]?(Z|[+-][0-9]{2}:?[0-9]{2})?",
+    re.ASCII,
+)
+_GUID: Final = re.compile(
+    r"\{?([0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12})\}?", re.ASCII
+)
+_LONGEST_DETAIL: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A time of an export: microseconds UTC, None if it is none; how its zone was known."""
+
+    us: int | None
+    basis: str
+
+
+def moment_of(text: str, zone: str) -> Moment:
+    """Read `2017-01-18T12:00:00.1234567Z`; a time without a zone is placed by the given one, else as UTC and said so."""
+    match = _TIME.fullmatch(text.strip())
+    if match is None:
+        return Moment(None, "")
+    day, clock, fraction, offset = match.groups()
+    basis = "filetime_utc" if offset == "Z" else "offset_in_log" if offset else "zone_given" if zone else "zone_assumed"
+    place: tzinfo = zone_named(zone) if zone and not offset else UTC
+    try:
+        when = datetime.fromisoformat(f"{day}T{clock}{offset if offset and offset != 'Z' else ''}")
+        us = microseconds(when if when.tzinfo else when.replace(tzinfo=place))
+    except (ValueError, OverflowError):
+        return Moment(None, "")
+    us += int((fraction or "0")[:6].ljust(6, "0"))
+    return Moment(us if TIME_MIN_US <= us <= TIME_MAX_US else None, basis)
+
+
+def canonical(text: str) -> str:
+    """Bring GUIDs to the form of the EVTX reader: lower case, no braces. Any other text stays."""
+    if len(text) not in (36, 38):
+        return text
+    match = _GUID.fullmatch(text)
+    return match.group(1).lower() if match else text
+
+
+def free_name(name: str, named: dict[str, str]) -> str:
+    """Return a name that no field has yet: a second `User` is `User#2`."""
+    free, number = name, 2
+    while free in named:
+        free, number = f"{name}#{number}", number + 1
+    return free
+
+
+@dataclass(slots=True)
+class Collected:
+    """Rows of one batch while it is filled: events, rejects, and runs of skipped bytes."""
+
+    span: Span
+    log_format: str
+    zone: str = ""
+    events: list[dict[str, Any]] = field(default_factory=list)
+    rejects: list[dict[str, Any]] = field(default_factory=list)
+    skips: list[dict[str, Any]] = field(default_factory=list)
+
+    def event(self, place: tuple[int, int, int], record: Rendered, written: str, flags: str | None = None) -> None:
+        """Keep a record at (offset, length, ordinal) if it is wanted; `written` is its time as the export has it."""
+        offset, length, ordinal = place
+        kind = meaning_of(record.provider, record.event_id)
+        if kind is None:
+            self.skip(offset, length, "unwanted_event", 1)
+            return
+        if (record.provider, record.event_id) in LOGON_TYPE_OF and logon_type(record) in SKIPPED_LOGON_TYPES:
+            self.skip(offset, length, "unwanted_logon_type", 1)
+            return
+        when = moment_of(written, self.zone)
+        if when.us is None:
+            self.reject(place, "bad_time", written)
+            return
+        row = event(
+            Rendered(
+                record.provider,
+                record.event_id,
+                when.us,
+                record.record_id,
+                record.computer,
+                record.channel,
+                record.activity,
+                record.named,
+            )
+        )
+        self.events.append(
+            row
+            | {
+                "time_original": written,
+                "time_basis": when.basis,
+                "log_format": self.log_format,
+                "evidence_id": self.span.evidence.id,
+                "log_offset": offset,
+                "log_length": length,
+                "log_ordinal": ordinal,
+                "flags": flags,
+            }
+        )
+
+    def reject(self, place: tuple[int, int, int | None], reason: str, detail: str, records: int = 1) -> None:
+        """Keep bytes that could not be read."""
+        offset, length, ordinal = place
+        self.rejects.append(
+            {
+                "evidence_id": self.span.evidence.id,
+                "log_offset": offset,
+                "log_length": length,
+                "log_ordinal": ordinal,
+                "reason": reason,
+                "detail": detail[:_LONGEST_DETAIL],
+                "records": records,
+            }
+        )
+
+    def skip(self, offset: int, length: int, reason: str, records: int = 0) -> None:
+        """Pass over bytes; runs of one reason that adjoin are one row."""
+        if not length:
+            return
+        last = self.skips[-1] if self.skips else None
+        if last and last["reason"] == reason and last["log_offset"] + last["log_length"] == offset:
+            last["log_length"] += length
+            last["records"] += records
+            return
+        self.skips.append(
+            {
+                "evidence_id": self.span.evidence.id,
+                "log_offset": offset,
+                "log_length": length,
+                "reason": reason,
+                "records": records,
+            }
+        )
+
+    def batch(self) -> Batch:
+        """Return what was collected."""
+        return Batch(_one(self.events, EVENTS), _one(self.rejects, REJECTS), _one(self.skips, SKIPS))
+
+
+def _one(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.RecordBatch:
+    return table(rows, schema).combine_chunks().to_batches()[0] if rows else empty(schema)
