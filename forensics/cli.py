@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from forensics import __version__
-from forensics.errors import EvidenceError, ForensicsError
+from forensics.errors import EvidenceError, ForensicsError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,6 +66,10 @@ Patterns = Annotated[
         help="AccessLogValve pattern of the access logs: common, combined, or as in server.xml. Repeatable.",
     ),
 ]
+PasswordFile = Annotated[
+    Path | None,
+    typer.Option("--password-file", help="A file whose first line opens encrypted archives; it is kept nowhere."),
+]
 From = Annotated[str | None, typer.Option("--from", help="Not before this time (UTC unless it says otherwise).")]
 To = Annotated[str | None, typer.Option("--to", help="Before this time.")]
 SourceIp = Annotated[str | None, typer.Option("--source", help="Only this source address.")]
@@ -114,7 +118,7 @@ def _options(
 
 @app.command()
 def analyze(
-    evidence: Annotated[list[Path], typer.Argument(help="Log files, or folders of them.")],
+    evidence: Annotated[list[Path], typer.Argument(help="Log files, folders or archives of them.")],
     out: Out = Path("c2trail-case"),
     zone: Zone = None,
     pattern: Patterns = None,
@@ -134,6 +138,7 @@ def analyze(
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 10 if any record could not be read.")] = False,
     force: Force = False,
+    password_file: PasswordFile = None,
 ) -> None:
     """Analyse seized logs and publish a case folder.
 
@@ -150,7 +155,7 @@ def analyze(
             strict=strict,
             trusted_proxies=tuple(dict.fromkeys(trusted_proxy or ())),
         )
-        _run(evidence, out, options, geo or [], workers, force=force)
+        _run(evidence, out, options, geo or [], workers, force=force, password=_password(password_file))
 
 
 @app.command()
@@ -163,12 +168,28 @@ def demo(out: Out = Path("c2trail-case"), workers: Workers = None, force: Force 
         _run(sample_evidence(), out, Options(), [], workers, force=force)
 
 
-def _run(evidence: list[Path], out: Path, options: Any, geo: list[Path], workers: int | None, *, force: bool) -> None:
+def _run(
+    evidence: list[Path],
+    out: Path,
+    options: Any,
+    geo: list[Path],
+    workers: int | None,
+    *,
+    force: bool,
+    password: bytes | None = None,
+) -> None:
     from forensics import console, pipeline, query
 
     with console.progress("analysing") as progress:
         case = pipeline.analyze(
-            *evidence, out=out, options=options, geo=geo, workers=workers, force=force, progress=progress.advance
+            *evidence,
+            out=out,
+            options=options,
+            geo=geo,
+            workers=workers,
+            force=force,
+            progress=progress.advance,
+            password=password,
         )
     _draw_timeline(case, None)
     console.draw_findings(query.rows(case, "findings"))
@@ -258,26 +279,29 @@ def show(
     case: CaseFolder,
     locator: Annotated[str, typer.Argument(help="As in every output, such as E0001:4096+312#17.")],
     evidence: Annotated[list[Path] | None, typer.Option("--evidence", help="Where the evidence lies now.")] = None,
+    password_file: PasswordFile = None,
 ) -> None:
     """Print the raw bytes behind a row, made visible, and how they were read."""
     from forensics import console, query
     from forensics.model import Locator
 
     with _orderly():
-        console.draw_shown(query.show(_open(case), Locator.parse(locator), evidence or []), locator)
+        found = query.show(_open(case), Locator.parse(locator), evidence or [], _password(password_file))
+        console.draw_shown(found, locator)
 
 
 @app.command()
 def verify(
     case: CaseFolder,
     evidence: Annotated[list[Path] | None, typer.Argument(help="The evidence, to be hashed again.")] = None,
+    password_file: PasswordFile = None,
 ) -> None:
     """Hash a case (and its evidence) again, recompute the sums, name every difference."""
     from forensics import console, query
     from forensics.errors import EvidenceChangedError
 
     with _orderly():
-        differences = list(query.verify(_open(case), evidence or []))
+        differences = list(query.verify(_open(case), evidence or [], _password(password_file)))
         for what, difference in differences:
             console.warn(f"{what}: {difference}")
         if differences:
@@ -287,7 +311,9 @@ def verify(
 
 @app.command()
 def identify(
-    evidence: Annotated[list[Path], typer.Argument(help="Files or folders.")], pattern: Patterns = None
+    evidence: Annotated[list[Path], typer.Argument(help="Files, folders or archives.")],
+    pattern: Patterns = None,
+    password_file: PasswordFile = None,
 ) -> None:
     """Say which parser claims which file, and why."""
     from forensics import console
@@ -296,7 +322,7 @@ def identify(
     from forensics.model import Options
 
     with _orderly():
-        found = find(evidence)
+        found = find(evidence, _password(password_file))
         plan = claims(found.evidence, Options(patterns=tuple(pattern or ())))
         console.draw_identified(plan)
         for problem in found.passed_over:
@@ -335,6 +361,15 @@ def lookup(
         day = typed_date(at) if at else None
         witnesses = enrichment.load(geo or [])
         _print_rows((fact for ip in addresses for fact in witnesses.lookup(ip, day)), "facts", show)
+
+
+def _password(file: Path | None) -> bytes | None:
+    if file is None:
+        return None
+    try:
+        return file.read_bytes().split(b"\n", 1)[0].removesuffix(b"\r")
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read ({error.strerror}); --password-file names a file") from error
 
 
 def _open(folder: Path) -> Case:

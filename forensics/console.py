@@ -226,7 +226,7 @@ def draw_identified(plan: Sequence[Identified]) -> None:
         rows.append(
             [
                 shown(item.evidence.label),
-                item.parser.name if item.parser else "nobody",
+                item.parser.name if item.parser else "container" if item.evidence.container else "nobody",
                 str(item.claim.score),
                 shown(why),
             ]

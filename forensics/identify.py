@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from forensics.evidence.open import head
+from forensics.limits import HEADS_HELD
 from forensics.model import Claim, Hint, Options
 from forensics.parsers import parsers
 
@@ -30,16 +31,22 @@ class Identified:
 
 def identify(evidence: Sequence[Evidence], options: Options = Options()) -> list[Identified]:  # noqa: B008  # frozen
     """Say for every file which parser claims it and why; hints of one file settle how others are read."""
-    heads = [head(item) for item in evidence]
     typed = [Hint("access_log_pattern", text, "", "--pattern") for text in options.patterns]
     hints: list[Hint] = list(typed)
-    for seen in heads:
-        parser, _ = _best(seen, typed)
-        hints += parser.hints(seen) if parser else ()
-    # What a configuration says can make a log known that nothing in its lines would.
-    claims = [_best(seen, hints) for seen in heads]
+    heads: list[Head | None] = []
+    for item in evidence:
+        seen = None if item.container else head(item)
+        parser, _ = _best(seen, typed) if seen else (None, None)
+        hints += parser.hints(seen) if parser and seen else ()
+        heads.append(seen if len(heads) < HEADS_HELD else None)
     out = []
-    for item, seen, (parser, claim) in zip(evidence, heads, claims, strict=True):
+    for item, held in zip(evidence, heads, strict=True):
+        if item.container:
+            out.append(Identified(item, None, Claim(0, f"an archive ({item.wrapping}) of {item.holds} members")))
+            continue
+        seen = held or head(item)
+        # What a configuration says can make a log known that nothing in its lines would.
+        parser, claim = _best(seen, hints)
         settings = dict(parser.settle(seen, hints, options)) if parser else {}
         out.append(Identified(item, parser, claim, tuple(sorted(settings.items()))))
     return out

@@ -54,6 +54,42 @@ MAX_RATIO: Final = 1000
 RATIO_FREE: Final = 16 * MIB
 """Below this much output no ratio is looked at."""
 
+MAX_MEMBERS: Final = 100_000
+"""Members read of one file on disk, nested archives included; a triage collection of a whole server has tens of thousands."""
+
+MAX_NESTING: Final = 3
+"""Archives inside archives: a collector's zip in a tar.gz of the case is two deep; deeper than three is a trap."""
+
+MAX_HELD: Final = 256 * MIB
+"""A zip or 7z inside another archive must be sought in, so it is held in memory; a larger one is passed over."""
+
+MAX_ARCHIVE_INFLATED: Final = 1024 * 1024 * MIB
+"""Bytes out of one archive file, all members together: no server's logs are more, and reading it takes hours."""
+
+ARCHIVE_RATIO_FREE: Final = 1024 * MIB
+"""Below this much output of one archive its ratio is not looked at; above it MAX_RATIO holds for all members together."""
+
+MAX_WINDOW: Final = 512 * MIB
+"""Dictionary of an xz, zstd or 7z decoder: 7-Zip's largest preset takes 256 MiB; a header can ask for 4 GiB."""
+
+MAX_DIRECTORY: Final = 64 * MIB
+"""The directory of a 7z archive, held at once: 100,000 long names take 30 MiB."""
+
+MAX_TAR_HEADER: Final = 1 * MIB
+"""A pax or GNU header of one tar member; real ones have some hundred bytes."""
+
+MAX_NAME: Final = 4096
+"""Bytes of a member's name that its label keeps; Windows ends at 32,767 characters, nothing real has 4,096 bytes."""
+
+MAX_KEY_ROUNDS: Final = 24
+"""Power of two of the hash rounds that make a 7z key; 7-Zip writes 19, 24 takes seconds."""
+
+SOLID_PART_BYTES: Final = 512 * MIB
+"""What a part takes of a solid archive: whoever reads it first inflates all that lies before, so few take many each."""
+
+HEADS_HELD: Final = 4096
+"""Heads kept between the two looks at them; those of further files are read twice."""
+
 TIME_MIN_US: Final = 631_152_000_000_000
 """1990-01-01T00:00:00Z in microseconds: before Windows NT and Tomcat. Earlier is `bad_time`."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from ipaddress import ip_network
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 from forensics.errors import UsageError
 
@@ -138,15 +138,80 @@ class Locator:
         return cls(evidence_id, int(offset), int(length), None if ordinal is None else int(ordinal))
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Layer:
+    """One wrapping to take off on the way from a file on disk to a member inside it.
+
+    `kind` is `gzip`, `xz`, `zstd`, `bzip2` (the whole stream) or `zip`, `tar`, `7z` (one member). `place` is a byte: of the
+    local header (zip), of the data (tar), of the data in the stream of folder `method` (7z). Sizes are -1 where unknown.
+    """
+
+    kind: str
+    place: int = 0
+    size: int = -1
+    stored: int = -1
+    method: int = 0
+    crc: int = -1
+    flags: int = 0
+    """zip: the general purpose flags, the AES strength from bit 16 on, the byte that checks a password from bit 24 on."""
+
+
+MODIFIED_BASES: Final[Mapping[str, str]] = {
+    "filetime_utc": "Windows wrote the time in UTC: the NTFS field of a zip, a 7z",
+    "unix_utc": "Unix time: the file system, a tar, the extended timestamp of a zip",
+    "dos_local": "a zip's DOS time, local to an unknown zone; the value is that wall clock read as UTC",
+}
+"""How the time of `Evidence.modified` was written."""
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One file that was found. `label` is its name in every output; `path` is where it lies and stays out of reports."""
+    """One file that was found, or one member of an archive.
+
+    `label` is its name in every output; `path` is the file on disk and stays out of reports. `layers` lead from it to the
+    member, outermost first. `size` is of the member as it would lie on disk, as its archive declares it.
+    """
 
     id: str
     label: str
     path: Path
     size: int
-    wrapping: Literal["none", "gzip"] = "none"
+    wrapping: str = "none"
+    """How its own bytes are wrapped: `none`, `gzip`, `xz`, `zstd`, `bzip2`; of an archive `zip`, `tar`, `gzip+tar`, `7z`."""
+    layers: tuple[Layer, ...] = ()
+    holds: int | None = None
+    """How many members were found in it; None for what is no archive."""
+    damage: tuple[str, str] | None = None
+    """What is wrong with an archive beyond its members: reason and detail."""
+    modified: int | None = None
+    """When it was last written, in microseconds UTC; see `modified_basis`."""
+    modified_basis: str = ""
+    password: bytes | None = field(default=None, repr=False, compare=False)
+    """What opens its encrypted layers; it enters no output."""
+
+    @property
+    def container(self) -> bool:
+        """True for an archive, whose bytes are accounted for by its members."""
+        return self.holds is not None and self.wrapping != "none"
+
+    @property
+    def divisible(self) -> bool:
+        """True when reading can start at any byte: not compressed, and without a checksum over the whole."""
+        return self.wrapping == "none" and all(layer.kind == "tar" for layer in self.layers)
+
+    @property
+    def solid(self) -> bool:
+        """True when all that lies before it in its archive must be inflated to reach it."""
+        return bool(self.layers) and (self.layers[0].kind not in {"zip", "tar"} or len(self.layers) > 1)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class PassedOver:
+    """Something that was named or found and not read. `failed` when the analyst has to mend it (exit code 3)."""
+
+    label: str
+    why: str
+    failed: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from forensics.parsers import parsers
 from forensics.schemas import EVENTS, REJECTS, SKIPS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from forensics.model import Batch, Span
@@ -98,11 +98,22 @@ def _add(writers: Mapping[str, _Writer], batch: Batch) -> None:
 
 def _add_damage(span: Span, end: int, damage: tuple[str, str], writer: _Writer, tally: Tally) -> None:
     """A stream that broke off is a reject of no bytes at the place where it did."""
-    reason, detail = damage
-    values = [span.evidence.id, end, 0, None, reason, detail, 0]
+    writer.add(_damage_row(span.evidence.id, end, damage))
+    tally.add(REJECT, damage[0], 0, 0)
+
+
+def _damage_row(evidence_id: str, end: int, damage: tuple[str, str]) -> pa.RecordBatch:
+    values = [evidence_id, end, 0, None, *damage, 0]
     columns = [pa.array([value], kind.type) for value, kind in zip(values, REJECTS, strict=True)]
-    writer.add(pa.RecordBatch.from_arrays(columns, schema=REJECTS))
-    tally.add(REJECT, reason, 0, 0)
+    return pa.RecordBatch.from_arrays(columns, schema=REJECTS)
+
+
+def write_damages(number: int, folder: Path, damages: Sequence[tuple[str, int, tuple[str, str]]]) -> None:
+    """Write the part of what no parser read and is damaged: evidence, where its stream ended, reason and detail."""
+    writer = _Writer(Job(number, (), folder), "rejects", REJECTS)
+    for damage in damages:
+        writer.add(_damage_row(*damage))
+    writer.close()
 
 
 class _Writer:

@@ -12,11 +12,11 @@ from forensics.analysis import rules
 from forensics.case import Case, Draft, bind, connect, draft, open_case
 from forensics.engines import local
 from forensics.errors import EvidenceError, RejectsError
-from forensics.evidence.find import Found, PassedOver, find
+from forensics.evidence.find import Found, find
 from forensics.evidence.ledger import REJECT, Tally
 from forensics.identify import Identified, identify
 from forensics.instants import typed_date
-from forensics.model import Options
+from forensics.model import Options, PassedOver
 from forensics.reading import ReadFile, accounts, check_unchanged, read
 from forensics.reports import reports
 from forensics.schemas import TABLES
@@ -35,6 +35,7 @@ def analyze(
     workers: int | None = None,
     force: bool = False,
     progress: Callable[[str, int], None] = lambda _stage, _done: None,
+    password: bytes | None = None,
 ) -> Case:
     """Read evidence, account for every byte, place and stitch, and publish the case folder `out`.
 
@@ -46,13 +47,14 @@ def analyze(
         workers: processes; None is one a processor. The result does not depend on it.
         force: replace an older case of that name.
         progress: told how the work goes on.
+        password: what opens encrypted members of archives; it enters no output.
 
     Raises:
         ForensicsError: one of its kinds, each with what, where and what to do.
     """
     places = [Path(path) for path in paths]
     witnesses = enrichment.load(geo)
-    found = find(places)
+    found = find(places, password)
     plan = identify(found.evidence, options)
     if not any(item.parser for item in plan):
         raise EvidenceError(_nothing(found, plan))
@@ -122,7 +124,7 @@ def _facts(
     for outcome, _, records, size in totals.rows():
         ledger[f"{outcome}s"]["records"] += records
         ledger[f"{outcome}s"]["bytes"] += size
-    packages = ("duckdb", "evtx", "maxminddb", "numpy", "pandas", "pyarrow")
+    packages = ("cryptography", "duckdb", "evtx", "inflate64", "maxminddb", "numpy", "pandas", "pyarrow")
     return {
         "tool": {"name": "c2trail", "version": __version__},
         "python": platform.python_version(),
@@ -132,8 +134,9 @@ def _facts(
             {
                 "evidence_id": item.evidence.id,
                 "label": item.evidence.label,
-                "size": item.evidence.size,
+                "size": files[item.evidence.id].size,
                 "sha256": files[item.evidence.id].sha256,
+                "members": item.evidence.holds,
                 "parser": item.parser.name if item.parser else None,
                 "settings": dict(item.settings),
             }

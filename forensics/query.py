@@ -11,6 +11,7 @@ import duckdb
 from forensics.case import AUDIT, MANIFEST, Case, digest, evidence_path
 from forensics.errors import EvidenceError, UsageError
 from forensics.evidence.find import find
+from forensics.evidence.open import digest as digest_of
 from forensics.evidence.open import open_stream
 from forensics.instants import bound, moment
 from forensics.limits import MAX_CONFIGURATION, MIB
@@ -123,17 +124,18 @@ class Shown:
     row: dict[str, Any]
 
 
-def show(case: Case, locator: Locator, evidence: Sequence[Path] = ()) -> Shown:
+def show(case: Case, locator: Locator, evidence: Sequence[Path] = (), password: bytes | None = None) -> Shown:
     """Return the bytes that a locator names, read again from the evidence, and the row that they became.
 
-    `evidence` says where the evidence lies now; without it the place where it was read. EvidenceError if it is not there
+    `evidence` says where the evidence lies now, in an archive or out of it; without it the place where it was read.
+    `password` opens encrypted members. EvidenceError if it is not there
     or is not the same file.
     """
     known = {entry["evidence_id"]: entry for entry in case.manifest["evidence"]}
     if locator.evidence_id not in known:
         raise UsageError(f"the case has no evidence {locator.evidence_id}; it has {', '.join(known)}")
     entry = known[locator.evidence_id]
-    raw = _readable(_locate(case, entry, evidence), entry["parser"], locator)
+    raw = _readable(_locate(case, entry, evidence, password), entry["parser"], locator)
     for name, outcome in (("events", "event"), ("rejects", "reject"), ("skips", "skip")):
         found = _row_at(case, name, locator)
         if found is not None:
@@ -160,14 +162,14 @@ def _row_at(case: Case, name: str, locator: Locator) -> dict[str, Any] | None:
         return next(iter(found.to_arrow_table().to_pylist()), None)
 
 
-def _locate(case: Case, entry: dict[str, Any], places: Sequence[Path]) -> Evidence:
-    if places:
-        candidates = [item for item in find(places).evidence if item.size == entry["size"]]
-    else:
-        path = evidence_path(case, entry["evidence_id"])
-        candidates = list(find([path]).evidence) if path is not None else []
-    for item in candidates:
-        if item.size == entry["size"] and digest(item.path) == entry["sha256"]:
+def _locate(case: Case, entry: dict[str, Any], places: Sequence[Path], password: bytes | None) -> Evidence:
+    path = evidence_path(case, entry["evidence_id"])
+    known = places or ([path] if path is not None else [])
+    # A damaged member has not the size that its archive declares; the likeliest is hashed first.
+    candidates = [i for i in find(known, password).evidence if i.layers or i.size == entry["size"]]
+    name = entry["label"].rpartition("/")[2]
+    for item in sorted(candidates, key=lambda i: (i.size != entry["size"], i.label.rpartition("/")[2] != name)):
+        if digest_of(item) == entry["sha256"]:
             return item
     raise EvidenceError(
         f"{entry['label']} is not where it was read, or is not the same file; say where it lies with --evidence"
@@ -189,7 +191,7 @@ def _bytes_at(evidence: Evidence, locator: Locator, most: int = MIB) -> bytes:
     return bytes(buffer[:got])
 
 
-def verify(case: Case, evidence: Sequence[Path] = ()) -> Iterator[tuple[str, str]]:
+def verify(case: Case, evidence: Sequence[Path] = (), password: bytes | None = None) -> Iterator[tuple[str, str]]:
     """Yield (what, difference) for everything in a case that is not as its manifest says; nothing means it is whole.
 
     Every file of the case is hashed again, the ledger's sums are recomputed from the tables, and evidence that is given
@@ -207,7 +209,7 @@ def verify(case: Case, evidence: Sequence[Path] = ()) -> Iterator[tuple[str, str
     yield from _verify_sums(case)
     yield from _verify_audit(case)
     if evidence:
-        yield from _verify_evidence(manifest, evidence)
+        yield from _verify_evidence(manifest, evidence, password)
 
 
 def _verify_sums(case: Case) -> Iterator[tuple[str, str]]:
@@ -246,12 +248,24 @@ def _verify_audit(case: Case) -> Iterator[tuple[str, str]]:
         previous = hashlib.sha256(line).hexdigest()
 
 
-def _verify_evidence(manifest: Any, places: Sequence[Path]) -> Iterator[tuple[str, str]]:  # noqa: ANN401  # JSON
-    found = find(places)
+def _verify_evidence(
+    manifest: Any,  # noqa: ANN401  # JSON
+    places: Sequence[Path],
+    password: bytes | None,
+) -> Iterator[tuple[str, str]]:
+    """Hash what is given and hold the manifest against it; the hash of an archive stands for all its members."""
+    found = find(places, password)
+    told = {(problem["label"], problem["why"]) for problem in manifest["passed_over"]}
     for problem in found.passed_over:
-        if problem.failed:
+        if problem.failed and (problem.label, problem.why) not in told:
             yield problem.label, problem.why
-    hashes = {digest(item.path) for item in found.evidence}
-    for entry in manifest["evidence"]:
+    hashes = {digest_of(item) for item in found.evidence if not item.layers}
+    archives = [e["label"] + "/" for e in manifest["evidence"] if e["members"] is not None and e["sha256"] in hashes]
+    lacking = [
+        e for e in manifest["evidence"] if not e["label"].startswith(tuple(archives)) and e["sha256"] not in hashes
+    ]
+    if lacking:
+        hashes = {digest_of(item) for item in found.evidence if item.layers}
+    for entry in lacking:
         if entry["sha256"] not in hashes:
             yield entry["label"], f"no file given has its SHA-256 {entry['sha256'][:16]}…"

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from forensics.engines import local
 from forensics.errors import EvidenceChangedError
-from forensics.evidence.ledger import SKIP, Tally, check_file
-from forensics.evidence.open import drain, open_raw, open_stream
-from forensics.limits import PART_BYTES
-from forensics.model import Evidence, Span
-from forensics.parse import Job, JobDone, run
+from forensics.evidence.ledger import REJECT, SKIP, Tally, check_file
+from forensics.evidence.open import drain, open_raw, open_stored
+from forensics.limits import PART_BYTES, SOLID_PART_BYTES
+from forensics.model import Span
+from forensics.parse import Job, JobDone, run, write_damages
 from forensics.schemas import EVIDENCE, LEDGER, table
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from forensics.identify import Identified
+    from forensics.model import Evidence
 
 
 @dataclass(slots=True)
@@ -31,6 +32,8 @@ class ReadFile:
     """What is learnt of one file while it is read."""
 
     sha256: str = ""
+    size: int = 0
+    damage: tuple[str, str] | None = None
     stat: tuple[int, int, int] = (0, 0, 0)
     spans: list[tuple[int, int]] = field(default_factory=list)
     tally: Tally = field(default_factory=Tally)
@@ -56,15 +59,22 @@ def read(
     """
     files = {item.evidence.id: ReadFile() for item in plan}
     jobs = _jobs(_spans(plan, files, audit), parts)
+    number = -1
     for done in local.run(run, jobs, workers=workers):
+        number = done.number
         _account(done, files)
         progress("reading", sum(span.stop - span.start for span in done.spans))
+    damages = []
     for item in plan:
-        if item.parser is None:
-            files[item.evidence.id].tally.add(SKIP, "unclaimed", 0, item.evidence.size)
-            files[item.evidence.id].spans.append((0, item.evidence.size))
         file = files[item.evidence.id]
+        if item.parser is None:
+            file.tally.add(SKIP, "container" if item.evidence.container else "unclaimed", 0, file.size)
+            file.spans.append((0, file.size))
+            if file.damage is not None:
+                file.tally.add(REJECT, file.damage[0], 0, 0)
+                damages.append((item.evidence.id, file.size, file.damage))
         check_file(item.evidence.label, file.spans, file.stream_size, file.tally)
+    write_damages(number + 1, parts, damages)
     return files
 
 
@@ -75,27 +85,28 @@ def _spans(plan: Sequence[Identified], files: dict[str, ReadFile], audit: Callab
         file = files[evidence.id]
         file.stat = _stat(evidence)
         hasher = hashlib.sha256()
-        stored = Evidence(evidence.id, evidence.label, evidence.path, evidence.size)
-        stream = open_stream(stored, hasher.update)
+        stream = open_stored(evidence, hasher.update)
         try:
             if item.parser is not None:
-                plain = evidence.wrapping == "none"
+                plain = evidence.divisible
                 whole = Span(evidence, item.parser.name, 0, evidence.size if plain else None, 1, item.settings)
                 yield from item.parser.split(stream, whole) if plain else (whole,)
             drain(stream)
         finally:
             stream.close()
-        file.sha256 = hasher.hexdigest()
+        file.sha256, file.size = hasher.hexdigest(), stream.position
+        file.damage = stream.damage or evidence.damage
         audit("evidence_read", evidence_id=evidence.id, path=str(evidence.path), sha256=file.sha256)
 
 
 def _jobs(spans: Iterator[Span], folder: Path) -> Iterator[Job]:
-    """Group spans into parts of about PART_BYTES; the grouping depends on the evidence alone."""
+    """Group spans into parts of about PART_BYTES, and more of a solid archive; the grouping depends on the evidence alone."""
     number, held, size = 0, list[Span](), 0
     for span in spans:
         held.append(span)
-        size += (span.evidence.size * 8 if span.stop is None else span.stop) - span.start
-        if size >= PART_BYTES:
+        inflated = span.evidence.size * (1 if span.evidence.wrapping == "none" else 8)
+        size += (inflated if span.stop is None else span.stop) - span.start
+        if size >= (SOLID_PART_BYTES if span.evidence.solid else PART_BYTES):
             yield Job(number, tuple(held), folder)
             number, held, size = number + 1, [], 0
     if held:
@@ -138,7 +149,7 @@ def accounts(plan: Sequence[Identified], files: dict[str, ReadFile]) -> dict[str
             {
                 "evidence_id": item.evidence.id,
                 "label": item.evidence.label,
-                "size": item.evidence.size,
+                "size": file.size,
                 "sha256": file.sha256,
                 "wrapping": item.evidence.wrapping,
                 "parser": item.parser.name if item.parser else None,

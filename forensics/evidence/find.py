@@ -8,44 +8,32 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from forensics.errors import EvidenceError
-from forensics.evidence.open import open_raw
+from forensics.evidence.archives import look_into
 from forensics.limits import MAX_PATH_DEPTH
-from forensics.model import Evidence
+from forensics.model import Evidence, PassedOver
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
-    from typing import Literal
-
-_GZIP_MAGIC = b"\x1f\x8b\x08"
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class PassedOver:
-    """Something that was named or found and not read. `failed` when the analyst has to mend it (exit code 3)."""
-
-    label: str
-    why: str
-    failed: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What was found: evidence in the order of its labels, and what was passed over."""
+    """What was found, and what was passed over. Files stand in the order of their labels, members behind their archive."""
 
     evidence: tuple[Evidence, ...]
     passed_over: tuple[PassedOver, ...]
 
 
-def find(paths: Iterable[Path]) -> Found:
-    """Return every regular file that the paths name or hold; the order and repetition of paths change nothing.
+def find(paths: Iterable[Path], password: bytes | None = None) -> Found:
+    """Return every regular file that the paths name or hold, and what lies in those that are archives.
 
-    Never raises for what lies below a path: a missing path, a link, a device or an unreadable folder is passed over with
-    its reason.
+    The order and repetition of paths change nothing. `password` opens encrypted members. Never raises for what lies below
+    a path: a missing path, a link, a device, an unreadable folder or member is passed over with its reason.
     """
     files: dict[Path, str] = {}
     passed: set[PassedOver] = set()
@@ -55,14 +43,29 @@ def find(paths: Iterable[Path]) -> Found:
                 files.setdefault(found, label)
             else:
                 passed.add(PassedOver(label, why, failed))
-    named = _unique(files)
     evidence: list[Evidence] = []
-    for label, path in named:
+    labels: set[str] = set()
+    for label, path in _unique(files):
         try:
-            evidence.append(_describe(f"E{len(evidence) + 1:04d}", label, path))
+            inside, left = look_into(label, path, password)
         except EvidenceError as error:
-            passed.add(PassedOver(label, str(error), failed=True))
+            inside, left = [], [PassedOver(label, str(error), failed=True)]
+        passed.update(left)
+        evidence += [
+            replace(item, id=f"E{number:04d}", label=_apart(item.label, labels))
+            for number, item in enumerate(inside, len(evidence) + 1)
+        ]
     return Found(tuple(evidence), tuple(sorted(passed)))
+
+
+def _apart(label: str, labels: set[str]) -> str:
+    """Return the label, numbered if it is taken: a member of `a.zip` and a file in a folder of that name."""
+    number, apart = 1, label
+    while apart in labels:
+        number += 1
+        apart = f"{label}~{number}"
+    labels.add(apart)
+    return apart
 
 
 def _walk(path: Path) -> Iterator[tuple[str, Path | None, str, bool]]:
@@ -110,16 +113,3 @@ def _unique(files: dict[Path, str]) -> list[tuple[str, Path]]:
         taken[label] = taken.get(label, 0) + 1
         out.append((label if taken[label] == 1 else f"{label}~{taken[label]}", path))
     return sorted(out, key=lambda item: (item[0], item[1]))
-
-
-def _describe(evidence_id: str, label: str, path: Path) -> Evidence:
-    handle = open_raw(path)
-    try:
-        size = os.fstat(handle.fileno()).st_size
-        magic = handle.read(3)
-    except OSError as error:
-        raise EvidenceError(f"cannot be read ({error.strerror})") from error
-    finally:
-        handle.close()
-    wrapping: Literal["none", "gzip"] = "gzip" if magic == _GZIP_MAGIC else "none"
-    return Evidence(evidence_id, label, path, size, wrapping)

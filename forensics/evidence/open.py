@@ -1,13 +1,13 @@
-"""Opening evidence: read-only, no access-time change where the system allows it, regular files only, gzip as a stream."""
+"""Opening evidence: read-only, a file on disk or a member of an archive, compressed ones as a stream."""
 
 from __future__ import annotations
 
-import io
-import os
-import stat
-from typing import TYPE_CHECKING, Final
+import hashlib
+from typing import TYPE_CHECKING
 
-from forensics.errors import EvidenceError
+from forensics.evidence._decoders import CODECS
+from forensics.evidence._layers import open_layers
+from forensics.evidence._raw import open_raw, seekable
 from forensics.evidence.inflate import Inflating
 from forensics.limits import HEAD_BYTES, MIB
 from forensics.model import Evidence, Head, Span
@@ -15,40 +15,20 @@ from forensics.stream import Stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from forensics.stream import Readable
 
-# A FIFO blocks on open without O_NONBLOCK, a link could lead anywhere, a plain open changes the access time.
-_FLAGS: Final = (
-    os.O_RDONLY
-    | getattr(os, "O_NOFOLLOW", 0)
-    | getattr(os, "O_NONBLOCK", 0)
-    | getattr(os, "O_CLOEXEC", 0)
-    | getattr(os, "O_BINARY", 0)
-)
-_NOATIME: Final = getattr(os, "O_NOATIME", 0)
-
-
-def open_raw(path: Path) -> io.FileIO:
-    """Open one evidence file for reading, unbuffered; EvidenceError if it cannot be or is no regular file."""
-    try:
-        try:
-            descriptor = os.open(path, _FLAGS | _NOATIME)
-        except PermissionError:
-            # Only the owner may ask for O_NOATIME; read access alone still serves.
-            descriptor = os.open(path, _FLAGS)
-    except OSError as error:
-        raise EvidenceError(f"cannot be opened ({error.strerror}); give read access or leave it out") from error
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise EvidenceError("is no regular file and was not read")
-    return io.FileIO(descriptor, "rb")
+__all__ = ["digest", "drain", "head", "open_raw", "open_span", "open_stored", "open_stream"]
 
 
 def open_stream(evidence: Evidence, feed: Callable[[memoryview], None] | None = None) -> Stream:
     """Open the whole inflated stream of a file; `feed` sees every block that is read."""
     return Stream(_readable(evidence, 0), 0, None, feed)
+
+
+def open_stored(evidence: Evidence, feed: Callable[[memoryview], None] | None = None) -> Stream:
+    """Open the bytes of a file or member as they would lie on disk: what is hashed, and what `size` counts."""
+    return Stream(_stored(evidence), 0, None, feed)
 
 
 def open_span(span: Span, feed: Callable[[memoryview], None] | None = None) -> Stream:
@@ -68,6 +48,17 @@ def head(evidence: Evidence) -> Head:
     return Head(evidence.label, bytes(buffer[: min(got, HEAD_BYTES)]), complete=got <= HEAD_BYTES)
 
 
+def digest(evidence: Evidence) -> str:
+    """Return the SHA-256 of a file or member as it would lie on disk, in hexadecimal."""
+    hasher = hashlib.sha256()
+    stream = open_stored(evidence, hasher.update)
+    try:
+        drain(stream)
+    finally:
+        stream.close()
+    return hasher.hexdigest()
+
+
 def drain(stream: Stream) -> None:
     """Read what is left, so that whatever feeds on the stream has seen all of it."""
     buffer = memoryview(bytearray(MIB))
@@ -75,10 +66,15 @@ def drain(stream: Stream) -> None:
         pass
 
 
+def _stored(evidence: Evidence) -> Readable:
+    return open_layers(evidence.path, evidence.layers, evidence.password)
+
+
 def _readable(evidence: Evidence, start: int) -> Readable:
-    raw = open_raw(evidence.path)
-    if evidence.wrapping == "gzip":
-        return Inflating(raw)
-    if start:
-        raw.seek(start)
+    raw = _stored(evidence)
+    if evidence.wrapping in CODECS:
+        return Inflating(raw, CODECS[evidence.wrapping], lambda: _stored(evidence))
+    found = seekable(raw) if start else None
+    if found is not None:
+        found.seek(start)
     return raw
