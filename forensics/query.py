@@ -260,7 +260,9 @@ def _verify_evidence(
         if problem.failed and (problem.label, problem.why) not in told:
             yield problem.label, problem.why
     hashes = {digest_of(item) for item in found.evidence if not item.layers}
-    archives = [e["label"] + "/" for e in manifest["evidence"] if e["members"] is not None and e["sha256"] in hashes]
+    archives = [
+        e["label"] + "/" for e in manifest["evidence"] if e.get("members") is not None and e["sha256"] in hashes
+    ]
     lacking = [
         e for e in manifest["evidence"] if not e["label"].startswith(tuple(archives)) and e["sha256"] not in hashes
     ]

@@ -461,6 +461,31 @@ def test_an_archive_cut_short_gives_all_that_came_before(tmp_path: Path, kind: s
     assert any(p.failed and "damaged" in p.why for p in found.passed_over)
 
 
+def test_a_zip_cut_behind_a_zip_stored_in_it_is_not_taken_for_that_one(tmp_path: Path) -> None:
+    inner = make.zipped({"in.log": LINE})
+    whole = make.zipped({"before.log": NOISE[:500], "in.zip": inner, "after.log": NOISE}, zipfile.ZIP_STORED)
+    found = look(tmp_path, whole[: whole.index(inner) + len(inner)], "z")
+    assert list(members(found)) == ["z/before.log", "z/in.zip/in.log"]
+    assert "directory is missing" in whys(found)["z"]
+
+
+def test_a_directory_damaged_halfway_costs_no_member_and_doubles_none(tmp_path: Path) -> None:
+    raw = bytearray(make.zipped({f"{n}.log": b"%d" % n for n in range(10)}))
+    at = raw.index(b"PK\x01\x02", raw.index(b"PK\x01\x02") + 200)
+    raw[at] = 0
+    found = look(tmp_path, bytes(raw), "z")
+    assert sorted(read(item)[0] for item in members(found).values()) == [b"%d" % n for n in range(10)]
+    assert "no directory entry at byte" in whys(found)["z"]
+    assert len(found.passed_over) == 1
+
+
+def test_a_streamed_zip_whose_descriptors_lack_their_signature_is_read_without_its_directory(tmp_path: Path) -> None:
+    raw = make.zipped_as_a_stream({"a.log": LINE * 50, "b.log": LINE * 9})
+    raw = raw.replace(b"PK\x07\x08", b"").partition(b"PK\x01\x02")[0]
+    inside = members(look(tmp_path, raw, "z"))
+    assert {label: read(item)[0] for label, item in inside.items()} == {"z/a.log": LINE * 50, "z/b.log": LINE * 9}
+
+
 def test_a_7z_cut_short_has_lost_its_directory_and_says_so(tmp_path: Path) -> None:
     found = look(tmp_path, make.sevened(FILES)[:-50], "a.7z")
     assert "cut off" in whys(found)["a.7z"]

@@ -129,10 +129,11 @@ class ZipAes(_Piecewise):
 
 
 class SevenAes(_Piecewise):
-    """The AES of 7z: key by SHA-256 over 2 to the power `rounds` of salt, password, counter; CBC."""
+    """The AES of 7z: key by SHA-256 over 2 to the power `rounds` of salt, password, counter; CBC, padded behind `size`."""
 
-    def __init__(self, source: Readable, password: bytes, properties: bytes) -> None:
+    def __init__(self, source: Readable, password: bytes, properties: bytes, size: int) -> None:
         super().__init__(source)
+        self._left = size
         rounds, salt, vector = _seven_properties(properties)
         self._cipher = _aes(_seven_key(password, rounds, salt), vector)
 
@@ -141,7 +142,8 @@ class SevenAes(_Piecewise):
         if len(data) % _AES_BLOCK:
             self._damage = ("archive_truncated", "it ends inside an encrypted block")
             data = data[: len(data) // _AES_BLOCK * _AES_BLOCK]
-        plain: bytes = self._cipher.update(data)
+        plain: bytes = self._cipher.update(data)[: self._left]
+        self._left -= len(plain)
         return plain
 
 

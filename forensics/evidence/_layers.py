@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import lzma
+import os
 import zlib
 from typing import TYPE_CHECKING, Final
 
@@ -17,7 +18,7 @@ from forensics.evidence import _decrypt, _seven, _zip
 from forensics.evidence._decoders import CODECS, ZIP_METHODS, Codec, chain_codec, lzma1_filter, lzma2_filter
 from forensics.evidence._raw import Checked, Slice, damage_of, open_raw, seekable, skip, take
 from forensics.evidence.inflate import Inflating
-from forensics.limits import MAX_ARCHIVE_INFLATED, MAX_DIRECTORY, MAX_HELD
+from forensics.limits import MAX_ARCHIVE_INFLATED, MAX_DIRECTORY, MAX_HELD, MIB
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,7 +79,7 @@ class _Borrowed:
 
 
 _CURSORS: Final[list[_Cursor]] = []
-_HELD: Final[dict[Key, bytes]] = {}
+_HELD: Final[dict[Key, io.BytesIO]] = {}
 _DIRECTORIES: Final[dict[Key, tuple[list[Folder], list[SevenMember]]]] = {}
 
 
@@ -132,7 +133,7 @@ def open_seekable(path: Path, layers: tuple[Layer, ...], password: bytes | None)
     """Open what the layers lead to so that it can be sought in, held in memory if need be; EvidenceError if too large."""
     key = (path, layers)
     if key in _HELD:
-        return io.BytesIO(_HELD[key])
+        return _view(_HELD[key])
     source = open_layers(path, layers, password)
     found = seekable(source)
     if found is not None:
@@ -143,14 +144,21 @@ def open_seekable(path: Path, layers: tuple[Layer, ...], password: bytes | None)
 def hold(source: Readable, key: Key) -> Seekable:
     """Read a source into memory and keep it until another is held; EvidenceError if it is too large."""
     _HELD.clear()
+    held = io.BytesIO()
+    room = memoryview(bytearray(MIB))
     try:
-        raw = take(source, MAX_HELD + 1)
+        while got := source.readinto(room):
+            if held.tell() + got > MAX_HELD:
+                raise EvidenceError(HELD_TOO_LARGE)
+            held.write(room[:got])
     finally:
         source.close()
-    if len(raw) > MAX_HELD:
-        raise EvidenceError(HELD_TOO_LARGE)
-    _HELD[key] = raw
-    return io.BytesIO(raw)
+    _HELD[key] = held
+    return _view(held)
+
+
+def _view(held: io.BytesIO) -> Seekable:
+    return Slice(held, 0, held.seek(0, os.SEEK_END), lent=True)
 
 
 def _tar_member(path: Path, outer: tuple[Layer, ...], last: Layer, password: bytes | None) -> Readable:
@@ -203,19 +211,26 @@ def seven_directory(source: Seekable, password: bytes | None) -> tuple[list[Fold
     if zlib.crc32(raw) != crc:
         raise EvidenceError("has a damaged directory: its checksum is wrong")
 
+    locked = False
+
     def unpacked(folder: Folder) -> bytes:
+        nonlocal locked
+        locked = locked or folder.encrypted
         if folder.files[0][0] > MAX_DIRECTORY:
             raise EvidenceError(f"has a directory of {folder.files[0][0]} bytes; the limit is {MAX_DIRECTORY}")
         stream = Checked(_folder_stream(lambda: source, folder, password), *folder.files[0], "7z_crc")
         made = take(stream, MAX_DIRECTORY + 1)
         if stream.damage:
-            raise EvidenceError(_decrypt.NOT_OPENED if folder.encrypted else "has a damaged directory")
+            raise EvidenceError("has a damaged directory")
         return made
 
     try:
         return _seven.parse(raw, unpacked)
-    except ValueError as error:
-        raise EvidenceError("has a damaged directory") from error
+    except (ValueError, EvidenceError) as error:
+        # A directory that was deciphered by another password is as good as damaged.
+        if locked and password is not None:
+            raise EvidenceError(_decrypt.NOT_OPENED) from error
+        raise EvidenceError(str(error) if isinstance(error, EvidenceError) else "has a damaged directory") from error
 
 
 def _seven_member(
@@ -249,7 +264,7 @@ def _folder_stream(fresh: Callable[[], Seekable], folder: Folder, password: byte
         if coder.method == _seven.AES:
             if password is None:
                 raise EvidenceError(_decrypt.LOCKED)
-            return _decrypt.SevenAes(stage(number - 1), password, coder.properties)
+            return _decrypt.SevenAes(stage(number - 1), password, coder.properties, size)
         converters = []
         while coder.method in _CONVERTERS and number > 1:
             converters.append(_converter(coder))

@@ -85,21 +85,27 @@ def members(source: Seekable, damages: list[tuple[str, str]]) -> Iterator[ZipMem
     """Yield the members in the order of the directory; what is wrong with the archive is added to `damages`."""
     end = source.seek(0, os.SEEK_END)
     found = _directory(source, end)
-    if found is None:
+    source.seek(0)
+    # The last directory of an archive that was cut can be that of a zip stored in it: its places do not fit then.
+    if found is None or (found.base and take(source, 4) == _LOCAL):
         damages.append(("archive_truncated", "its directory is missing; its local headers were read instead"))
         yield from _scan(source, 0, end)
         return
-    at, seen = found.start, 0
+    at = found.start
+    seen: list[int] = []
     while at < found.start + found.size:
         member, following = _central(source, at, found.base)
         if member is None:
             damages.append(("archive_corrupt", f"no directory entry at byte {at}; its local headers were read instead"))
-            yield from _scan(source, found.base, end)
+            listed = frozenset(seen)
+            yield from (other for other in _scan(source, found.base, end) if other.layer.place not in listed)
             return
         yield member
-        at, seen = following, seen + 1
-    if (seen ^ found.entries) & 0xFFFF:
-        damages.append(("archive_corrupt", f"its end record counts {found.entries} entries, its directory has {seen}"))
+        seen.append(member.layer.place)
+        at = following
+    if (len(seen) ^ found.entries) & 0xFFFF:
+        counted = f"its end record counts {found.entries} entries, its directory has {len(seen)}"
+        damages.append(("archive_corrupt", counted))
 
 
 def _directory(source: Seekable, end: int) -> _Directory | None:
@@ -201,7 +207,9 @@ def _described(source: Seekable, data: int, end: int) -> tuple[int, int, int]:
                 if stored == at - data:
                     return crc, stored, size
         at += 4
-    return -1, -1, -1
+    # A descriptor can lack its signature: the data then end before the next member, of which the decoder knows where.
+    following = _find(source, _LOCAL, data, end)
+    return -1, following - data if following >= 0 else -1, -1
 
 
 def _find(source: Seekable, signature: bytes, at: int, end: int) -> int:
