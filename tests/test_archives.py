@@ -703,5 +703,5 @@ def test_the_sample_case_is_the_same_from_an_archive_as_from_a_folder(
         return of.table(name).drop_columns(without).to_pylist()
 
     assert rows(case, "events", ["evidence_id"]) == rows(demo_case, "events", ["evidence_id"])
-    for name, without in (("sessions", ["because"]), ("sources", ["because"]), ("timeline", ["locator"])):
+    for name, without in (("sessions", ["because", "stays"]), ("sources", ["because"]), ("timeline", ["locator"])):
         assert rows(case, name, without) == rows(demo_case, name, without)
