@@ -67,6 +67,7 @@ TIME_BASES: Final[Mapping[str, str]] = {
     "zone_given": "the analyst gave the zone of a local time",
     "zone_from_evidence": "the zone of a local time was found in the evidence",
     "zone_assumed": "the zone of a local time is not known; UTC was assumed",
+    "file_time": "a file's own time, as its disk or archive carries it: weak, easily set, changed by copying",
 }
 """How the zone of an event's time was known."""
 

@@ -1,4 +1,4 @@
-"""Configuration files of the sample server beside server.xml: an invented account, an invented application."""
+"""Files of the sample server beside its logs: an invented account, an invented application, a page."""
 
 from __future__ import annotations
 
@@ -29,5 +29,6 @@ handlers = 1catalina.org.apache.juli.AsyncFileHandler, java.util.logging.Console
 java.util.logging.ConsoleHandler.level = FINE
 java.util.logging.ConsoleHandler.formatter = org.apache.juli.OneLineFormatter
 """,
+    "webapps/synthetic/page.jsp": "<%-- Synthetic sample: an empty page. --%>\n",
 }
 """File name to content."""

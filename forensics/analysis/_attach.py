@@ -32,7 +32,12 @@ def build(db: duckdb.DuckDBPyConnection) -> tuple[list[Session], pa.Table]:
         },
         schema=SESSION_EVENTS,
     )
-    (latest,) = db.sql("SELECT max(time) AS latest FROM events").to_arrow_table().column("latest").to_pylist()
+    (latest,) = (
+        db.sql("SELECT max(time) AS latest FROM events WHERE event_action <> 'file_time'")
+        .to_arrow_table()
+        .column("latest")
+        .to_pylist()
+    )
     db.register("_intervals", _intervals(sessions, latest))
     loopback = ", ".join(f"'{ip}'" for ip in LOOPBACK)
     web = db.sql(

@@ -105,9 +105,24 @@ def c2_deployed(db: duckdb.DuckDBPyConnection) -> Iterable[Row]:
         if begun is not None and done is not None:
             yield proved(done, f"Tomcat's own log: {_deployed(done)}; the command path works after it", "likely", begun)
             return
-        yield proved(
-            first, "the command path answers for the first time; how it came there is not in evidence", "possible"
-        )
+        files = _files(db, path, first)
+        said = "the command path answers for the first time; how it came there is not in evidence"
+        if files:
+            said = f"the command path answers for the first time; its file is of {files[0]['time']:%Y-%m-%dT%H:%M:%SZ} by its own time"
+        yield proved(first, said, "possible", files)
+
+
+def _files(db: duckdb.DuckDBPyConnection, path: str, first: Row) -> list[Row]:
+    """Return the script's own file, if its time lies before the first answer; a file's time is a weak word."""
+    # The moment is the database's own; the path is bound by equality in Python, since it comes from evidence.
+    found = events(db, "event_action = 'file_time' AND event_code IN ('jsp', 'war')", limit=1000)
+    return [row for row in found if row["time"] <= first["time"] and row["url_path"] and _holds(row["url_path"], path)][
+        -1:
+    ]
+
+
+def _holds(file: str, path: str) -> bool:
+    return path == file or (not file.lower().endswith((".jsp", ".jspx")) and path.startswith(f"{file.rstrip('/')}/"))
 
 
 def _uploads(db: duckdb.DuckDBPyConnection, first: Row) -> list[Row]:

@@ -64,7 +64,7 @@ def _present(db: duckdb.DuckDBPyConnection) -> dict[str, Row]:
         WITH said AS (SELECT *, coalesce(json_extract_string(unmapped, '$.channel'), log_format) AS log FROM events)
         SELECT s.evidence_id, any_value(v.label) AS label, mode(s.log) AS log, mode(s.host_name) AS host_name,
                min(s.time) AS first_seen, max(s.time) AS last_seen, count(*) AS events, any_value(s.log_format) AS log_format
-        FROM said s JOIN evidence v USING (evidence_id) WHERE s.event_action <> 'configuration' GROUP BY s.evidence_id ORDER BY s.evidence_id""")
+        FROM said s JOIN evidence v USING (evidence_id) WHERE s.event_action NOT IN ('configuration', 'file_time') GROUP BY s.evidence_id ORDER BY s.evidence_id""")
     return {row["evidence_id"]: row for row in found.to_arrow_table().to_pylist()}
 
 

@@ -1,0 +1,1 @@
+<%-- Synthetic sample: an empty page. --%>
