@@ -85,9 +85,20 @@ def connect(folder: Path) -> duckdb.DuckDBPyConnection:
     db = duckdb.connect(":memory:")
     db.execute("SET TimeZone = 'UTC'")
     db.execute("SET enable_progress_bar = false")
+    # DuckDB would fetch extensions by itself: nothing here ever opens a socket.
+    for name in ("autoinstall_known_extensions", "autoload_known_extensions", "allow_community_extensions"):
+        db.execute(f"SET {name} = false")
     for name, schema in TABLES.items():
         bind(db, folder, name, schema)
     return db
+
+
+def confine(db: duckdb.DuckDBPyConnection, folder: Path) -> None:
+    """Let a connection read the case's tables and nothing else: no other file, no network, no writing, for good."""
+    tables = str((folder / _TABLES).resolve()) + "/"
+    db.execute("SET allowed_directories = [?]", [tables])
+    db.execute("SET enable_external_access = false")
+    db.execute("SET lock_configuration = true")
 
 
 def bind(db: duckdb.DuckDBPyConnection, folder: Path, name: str, schema: pa.Schema) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import duckdb
 
-from forensics.case import AUDIT, MANIFEST, Case, digest, evidence_path
+from forensics.case import AUDIT, MANIFEST, Case, confine, digest, evidence_path
 from forensics.errors import EvidenceError, UsageError
 from forensics.evidence.find import find
 from forensics.evidence.open import digest as digest_of
@@ -62,6 +62,9 @@ class Choice:
 
 EVERYTHING: Final = Choice()
 
+_QUESTIONS: Final = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
+"""Statements that only read; SHOW, DESCRIBE and SUMMARIZE are SELECT to DuckDB."""
+
 
 def rows(case: Case, name: str, choice: Choice = EVERYTHING) -> Iterator[dict[str, Any]]:
     """Yield the rows of a table of the case in their published order, filtered."""
@@ -100,7 +103,11 @@ def _conditions(name: str, choice: Choice) -> tuple[list[str], list[Any]]:
 def sql(case: Case, query: str) -> Iterator[dict[str, Any]]:
     """Yield the rows of a DuckDB query over the tables of a case; UsageError with DuckDB's words if it cannot run."""
     with case.database() as db:
+        confine(db, case.folder)
         try:
+            for statement in db.extract_statements(query):
+                if statement.type not in _QUESTIONS:
+                    raise UsageError("a case answers questions and is never written to: ask with SELECT")
             found = db.sql(query)
             if found is not None:
                 yield from _stream(found)

@@ -14,7 +14,8 @@ import pytest
 
 import forensics
 from forensics.case import Case
-from forensics.errors import EvidenceError, OutputError, RejectsError
+from forensics.errors import EvidenceError, OutputError, RejectsError, UsageError
+from forensics.query import sql
 
 LINE = b'51.254.1.2 - - [18/Jan/2017:10:03:09 +0100] "GET /a.jsp HTTP/1.1" 200 5\n'
 
@@ -259,3 +260,40 @@ def test_evidence_folders_cannot_run_code(tmp_path: Path) -> None:
     )
     assert "CANARY" not in done.stderr
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "COPY (SELECT 1) TO '{outside}'",
+        "COPY (SELECT 1) TO '{tables}/x.csv'",
+        "SELECT * FROM read_text('{manifest}')",
+        "SELECT * FROM read_csv('/etc/passwd')",
+        "SELECT * FROM 'http://localhost:1/x.csv'",
+        "INSTALL httpfs",
+        "ATTACH '{outside}'",
+        "SET lock_configuration = false",
+        "SELECT 1; DROP VIEW events",
+        "CREATE TABLE t AS SELECT 1",
+        "SELEC",
+    ],
+)
+def test_a_question_in_sql_reads_the_case_and_nothing_else_and_writes_nowhere(
+    demo_case: Case, tmp_path: Path, query: str
+) -> None:
+    places = {
+        "outside": tmp_path / "x",
+        "tables": demo_case.folder / "tables",
+        "manifest": demo_case.folder / "manifest.json",
+    }
+    before = digests(demo_case.folder)
+    with pytest.raises(UsageError):
+        list(sql(demo_case, query.format(**places)))
+    assert digests(demo_case.folder) == before
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_question_in_sql_may_ask_anything_of_the_tables(demo_case: Case) -> None:
+    (row,) = sql(demo_case, "SELECT count(*) AS n, max(time) AS last FROM events JOIN sources USING (source_ip)")
+    assert row["n"] > 1000
+    assert next(iter(sql(demo_case, "DESCRIBE events")))["column_name"] == "time"
