@@ -25,6 +25,7 @@ def main() -> None:
         generator = [
             sys.executable,
             HERE / "access_log_generator.py",
+            log,
             "--mb",
             megabytes,
             "--seed",

@@ -102,17 +102,29 @@ def confine(db: duckdb.DuckDBPyConnection, folder: Path) -> None:
 
 
 def bind(db: duckdb.DuckDBPyConnection, folder: Path, name: str, schema: pa.Schema) -> None:
-    """Make `name` a view over its Parquet parts; a table without parts is an empty one."""
+    """Make `name` a view over its Parquet parts; a table without parts is an empty one.
+
+    `events` leaves out what `duplicates` names as copies; `all_events` has every one.
+    """
     single = folder / _TABLES / f"{name}.parquet"
     parts = sorted((folder / _TABLES / name).glob("*.parquet"))
     files = [single] if single.is_file() else parts
+    view = "all_events" if name == "events" else name
     if files:
         listed = ", ".join("'" + str(file).replace("'", "''") + "'" for file in files)
-        db.execute(f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM read_parquet([{listed}])")  # noqa: S608
+        db.execute(f"CREATE OR REPLACE VIEW {view} AS SELECT * FROM read_parquet([{listed}])")  # noqa: S608
     else:
         nothing = schema.empty_table()
         db.register(f"_no_{name}", nothing)
-        db.execute(f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM _no_{name}")  # noqa: S608
+        db.execute(f"CREATE OR REPLACE VIEW {view} AS SELECT * FROM _no_{name}")  # noqa: S608
+    if name == "events":
+        db.execute("CREATE OR REPLACE VIEW events AS SELECT * FROM all_events")
+    elif name == "duplicates" and db.sql("SELECT 1 FROM duplicates LIMIT 1").to_arrow_table().num_rows:
+        # Only where there are copies: an anti-join over millions of web requests is not free.
+        db.execute(
+            "CREATE OR REPLACE VIEW events AS SELECT * FROM all_events a WHERE NOT EXISTS "
+            "(SELECT 1 FROM duplicates d WHERE d.evidence_id = a.evidence_id AND d.log_offset = a.log_offset)"
+        )
 
 
 class Draft:

@@ -210,6 +210,10 @@ def draw_case(folder: Path, manifest: Mapping[str, Any]) -> None:
     say("")
     say(f"case     {folder}")
     say(f"ledger   {len(manifest['evidence'])} files, {total:,} bytes, all accounted for: {said}")
+    if manifest["duplicates"]:
+        say(
+            f"copies   {manifest['duplicates']:,} events stand in another file too; each is counted once (table duplicates)"
+        )
     for reason, count in manifest["rejects_by_reason"].items():
         say(f"         rejected as {reason}: {count:,} (see rejects.csv)")
     say(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from forensics import __version__, enrichment
 from forensics.analysis import rules
 from forensics.case import Case, Draft, bind, connect, draft, open_case
+from forensics.copies import copies
 from forensics.engines import local
 from forensics.errors import EvidenceError, RejectsError
 from forensics.evidence.find import Found, find
@@ -67,10 +68,10 @@ def analyze(
         for name, rows in accounts(plan, files).items():
             building.write_table(name, rows)
         with connect(building.folder) as db:
-            _ask(db, building, witnesses, options, progress)
+            copied = _ask(db, building, witnesses, options, progress)
         check_unchanged(plan, files)
         building.audit("finish")
-        building.write_manifest(_facts(found, plan, files, witnesses, options))
+        building.write_manifest({**_facts(found, plan, files, witnesses, options), "duplicates": copied})
     case = open_case(Path(out))
     rejects = case.manifest["ledger"]["rejects"]["records"]
     if options.strict and rejects:
@@ -84,10 +85,13 @@ def _ask(
     witnesses: enrichment.Witnesses,
     options: Options,
     progress: Callable[[str, int], None],
-) -> None:
-    """Place the addresses, run the rules in the order of their needs, write the reports."""
+) -> int:
+    """Name the copies, place the addresses, run the rules in the order of their needs, write the reports; return how many copies."""
     for name in ("evidence", "ledger", "events", "rejects", "skips"):
         bind(db, building.folder, name, TABLES[name])
+    copied = copies(db)
+    building.write_table("duplicates", copied)
+    bind(db, building.folder, "duplicates", TABLES["duplicates"])
     pairs = db.sql(
         "SELECT DISTINCT source_ip, CAST(time AS DATE) AS day FROM events "
         "WHERE source_ip IS NOT NULL AND time IS NOT NULL ORDER BY source_ip, day"
@@ -103,6 +107,7 @@ def _ask(
     for report in reports().values():
         building.write(report.filename, report.write(db))
         progress(f"writing {report.filename}", 1)
+    return len(copied)
 
 
 def _facts(

@@ -82,6 +82,12 @@ SKIPS: Final = pa.schema(
 """One row a run of bytes that was read and holds no event asked for: headers, slack, blank lines, unwanted records.
 `log_ordinal` is the number of its first record where the log numbers them: those of a run follow each other."""
 
+DUPLICATES: Final = pa.schema(
+    [("evidence_id", TEXT), ("log_offset", pa.int64()), ("of_evidence_id", TEXT), ("of_log_offset", pa.int64())]
+)
+"""One row an event that stands in another file too: a live log and its export, a backup, a shadow copy. The view `events`
+leaves these copies out; `all_events` has them."""
+
 EVIDENCE: Final = pa.schema(
     [
         ("evidence_id", TEXT),
@@ -251,6 +257,7 @@ TABLES: Final[Mapping[str, pa.Schema]] = {
     "events": EVENTS,
     "rejects": REJECTS,
     "skips": SKIPS,
+    "duplicates": DUPLICATES,
     "evidence": EVIDENCE,
     "ledger": LEDGER,
     "addresses": ADDRESSES,

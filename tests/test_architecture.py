@@ -25,7 +25,7 @@ LAYERS = [
     },
     {"evidence"},
     {"parsers", "enrichment", "analysis", "reports", "engines"},
-    {"case", "parse", "identify"},
+    {"case", "copies", "parse", "identify"},
     {"reading"},
     {"pipeline", "query"},
     {"console"},
