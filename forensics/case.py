@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 import duckdb
 import pyarrow.parquet as pq
 
-from forensics.errors import OutputError, UsageError
+from forensics.errors import EvidenceChangedError, OutputError, UsageError
 from forensics.schemas import TABLES
 
 if TYPE_CHECKING:
@@ -44,7 +44,12 @@ class Case:
     @property
     def manifest(self) -> Mapping[str, Any]:
         """What the case was made from and with, and the hash of every file in it."""
-        manifest: Mapping[str, Any] = json.loads((self.folder / MANIFEST).read_bytes())
+        try:
+            manifest: Mapping[str, Any] = json.loads((self.folder / MANIFEST).read_bytes())
+        except ValueError as error:
+            raise EvidenceChangedError(
+                f"{self.folder / MANIFEST} is not what was written ({error}); the case cannot be trusted: analyse again"
+            ) from error
         return manifest
 
     def database(self) -> duckdb.DuckDBPyConnection:

@@ -110,6 +110,20 @@ def test_a_changed_byte_in_a_case_is_named_by_verify(tmp_path: Path) -> None:
     assert "sources.csv" in told.stderr
 
 
+@pytest.mark.parametrize("tail", [b"x", b"\xff"])
+def test_a_manifest_that_is_no_json_any_more_is_told_and_is_no_crash(tmp_path: Path, tail: bytes) -> None:
+    (tmp_path / "access_log").write_bytes(LINE * 5)
+    case = forensics.analyze(tmp_path / "access_log", out=tmp_path / "case", workers=1)
+    manifest = case.folder / "manifest.json"
+    manifest.write_bytes(manifest.read_bytes() + tail)
+    done = subprocess.run(
+        [sys.executable, "-m", "forensics", "verify", case.folder], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 4
+    assert "manifest.json" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_changed_evidence_is_named_by_verify(tmp_path: Path) -> None:
     source = log(tmp_path / "access_log")
     forensics.analyze(source, out=tmp_path / "case", workers=1)
