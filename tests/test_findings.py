@@ -186,3 +186,12 @@ def test_refusals_of_an_operator_s_own_address_are_told_and_are_no_noise(tmp_pat
     told = {row["act"]: row for row in case.table("timeline").to_pylist() if row["outcome"] == "failure"}
     assert told["logon"]["count"] == 3
     assert "noise_rdp" not in told
+
+
+def test_a_server_that_posts_to_itself_runs_no_command_path(tmp_path: Path) -> None:
+    path = tmp_path / "access_log"
+    line = '127.0.0.1 - - [18/Jan/2017:10:{:02d}:00 +0000] "POST /app/status.action HTTP/1.1" 200 5\n'
+    path.write_text("".join(line.format(n) for n in range(11)))
+    case = forensics.analyze(path, out=tmp_path / "case")
+    assert "c2" not in set(case.endpoints["kind"])
+    assert "command" not in set(case.findings["kind"])

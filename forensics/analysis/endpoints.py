@@ -30,7 +30,8 @@ def _run(db: duckdb.DuckDBPyConnection) -> pa.Table:
     scripts = [
         row for row in rows if row["answered"] and not _STATIC.search(row["path"]) and not _MANAGER.match(row["path"])
     ]
-    c2 = _commands(scripts)
+    anybody = db.sql("SELECT 1 FROM sessions LIMIT 1").to_arrow_table().num_rows > 0
+    c2 = _commands(scripts, sessions=anybody)
     out = []
     for row in rows:
         kind, reasons = _kind(row, c2)
@@ -80,10 +81,11 @@ def _counted(db: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
     return rows
 
 
-def _commands(scripts: list[dict[str, Any]]) -> set[str]:
+def _commands(scripts: list[dict[str, Any]], *, sessions: bool) -> set[str]:
     """Name the command paths: most requests are POST, from strangers who were never at the server itself.
 
-    Where no stranger ever posted, the path that insiders posted to most is one, if posting is what it was for.
+    Where no stranger ever posted, the path that insiders posted to most is one, if posting is what it was for. Without an
+    RDP session in evidence nobody is known as an insider: a server that posts to itself then runs an application.
     """
     posted = [r for r in scripts if r["posts"] >= r["gets"] and r["posts"] > 0]
     many = {
@@ -93,7 +95,7 @@ def _commands(scripts: list[dict[str, Any]]) -> set[str]:
     }
     if many:
         return many
-    few = [r for r in posted if r["posting_strangers"] or r["insider_requests"]]
+    few = [r for r in posted if r["posting_strangers"] or (sessions and r["insider_requests"])]
     few = [r for r in few if _SCRIPT.search(r["path"])]
     return {max(few, key=lambda r: (r["posting_strangers"], r["posts"], r["path"]))["path"]} if few else set()
 
