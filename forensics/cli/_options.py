@@ -1,0 +1,45 @@
+"""The arguments and options that commands share: each is worded once."""
+
+from __future__ import annotations
+
+import enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Format(enum.StrEnum):
+    """How rows are printed."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSONL = "jsonl"
+
+
+CaseFolder = Annotated[Path, typer.Argument(metavar="CASE", help="A case folder made by analyze or demo.")]
+Out = Annotated[Path, typer.Option("--out", "-o", help="The case folder to make.")]
+Geo = Annotated[
+    list[Path] | None, typer.Option("--geo", help="A MaxMind-compatible database, or a folder of them. Repeatable.")
+]
+Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Processes; the result does not depend on it.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace an older case of that name.")]
+Show = Annotated[Format, typer.Option("--format", help="table for reading; csv and jsonl for pipes.")]
+Zone = Annotated[
+    str | None, typer.Option("--zone", help="Zone of local times without offset, such as Europe/Paris or +01:00.")
+]
+Patterns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--pattern",
+        help="AccessLogValve pattern of the access logs: common, combined, or as in server.xml. Repeatable.",
+    ),
+]
+PasswordFile = Annotated[
+    Path | None,
+    typer.Option("--password-file", help="A file whose first line opens encrypted archives; it is kept nowhere."),
+]
+From = Annotated[str | None, typer.Option("--from", help="Not before this time (UTC unless it says otherwise).")]
+To = Annotated[str | None, typer.Option("--to", help="Before this time.")]
+SourceIp = Annotated[str | None, typer.Option("--source", help="Only this source address.")]
+Role = Annotated[str | None, typer.Option("--role", help="Only sources of this role.")]

@@ -1,0 +1,78 @@
+"""What every command does around its work: orderly failure, opening a case, printing rows."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import typer
+
+from forensics.errors import ForensicsError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from forensics.case import Case
+    from forensics.cli._options import Format
+
+
+@contextmanager
+def orderly() -> Iterator[None]:
+    """Turn what went wrong into one line and the exit code of its kind."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        yield
+    except ForensicsError as error:
+        stop(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        stop("interrupted; nothing was written", 130)
+    except BrokenPipeError:
+        # The reader of our pipe has seen enough; its end is not our error, and Python's last flush must not meet it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(0) from None
+    except MemoryError:
+        stop("out of memory; run again with --workers 1, or on fewer files at a time", 71)
+
+
+def stop(message: str, code: int) -> NoReturn:
+    """Say what went wrong and leave with the exit code of its kind."""
+    from forensics import console
+
+    console.fail(message)
+    raise typer.Exit(code)
+
+
+def password_in(file: Path | None) -> bytes | None:
+    """Return the first line of a password file, without its line end; None where no file was named."""
+    if file is None:
+        return None
+    try:
+        return file.read_bytes().split(b"\n", 1)[0].removesuffix(b"\r")
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read ({error.strerror}); --password-file names a file") from error
+
+
+def open_folder(folder: Path) -> Case:
+    """Open a case folder; UsageError where it is none."""
+    from forensics.case import open_case
+
+    return open_case(folder)
+
+
+def print_rows(rows: Iterator[dict[str, Any]], name: str, show: Format) -> None:
+    """Print rows of the table `name` in the form that was asked for."""
+    from forensics import console
+
+    console.write_rows(rows, show.value, name)
+
+
+def draw_timeline(case: Case, chosen: Any) -> None:
+    """Draw the operator timeline of a case, or the part of it that was chosen."""
+    from forensics import console, query
+
+    choice = chosen or query.EVERYTHING
+    console.draw_timeline(query.rows(case, "timeline", choice), list(query.rows(case, "sessions")))

@@ -1,0 +1,98 @@
+"""Evidence in, a case out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from forensics.cli._options import Force, Geo, Out, PasswordFile, Patterns, Workers, Zone
+from forensics.cli._running import draw_timeline, orderly, password_in
+from forensics.errors import EvidenceError
+
+
+def analyze(
+    evidence: Annotated[list[Path], typer.Argument(help="Log files, folders or archives of them.")],
+    out: Out = Path("c2trail-case"),
+    zone: Zone = None,
+    pattern: Patterns = None,
+    geo: Geo = None,
+    as_of: Annotated[str, typer.Option("--as-of", help="event, or a date: place addresses as of that day.")] = "event",
+    workers: Workers = None,
+    recover: Annotated[
+        bool, typer.Option("--recover", help="Also read EVTX slack and damaged places; flagged.")
+    ] = False,
+    trusted_proxy: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--trusted-proxy",
+            metavar="CIDR",
+            help="Network of a proxy whose word on its client (X-Forwarded-For and the like) is believed. Repeatable.",
+        ),
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit 10 if any record could not be read.")] = False,
+    force: Force = False,
+    password_file: PasswordFile = None,
+) -> None:
+    """Analyse seized logs and publish a case folder.
+
+    Example: c2trail analyze /mnt/seized/Windows /mnt/seized/Tomcat -o case
+    """
+    from forensics.model import Options
+
+    with orderly():
+        options = Options(
+            zone=zone,
+            patterns=tuple(pattern or ()),
+            as_of=as_of,
+            recover=recover,
+            strict=strict,
+            trusted_proxies=tuple(dict.fromkeys(trusted_proxy or ())),
+        )
+        _run(evidence, out, options, geo or [], workers, force=force, password=password_in(password_file))
+
+
+def demo(out: Out = Path("c2trail-case"), workers: Workers = None, force: Force = False) -> None:
+    """Analyse the packaged sample logs (synthetic) end to end."""
+    from forensics.model import Options
+    from forensics.packaged import sample_evidence
+
+    with orderly():
+        _run(sample_evidence(), out, Options(), [], workers, force=force)
+
+
+def _run(
+    evidence: list[Path],
+    out: Path,
+    options: Any,
+    geo: list[Path],
+    workers: int | None,
+    *,
+    force: bool,
+    password: bytes | None = None,
+) -> None:
+    from forensics import console, pipeline, query
+
+    with console.progress("analysing") as progress:
+        case = pipeline.analyze(
+            *evidence,
+            out=out,
+            options=options,
+            geo=geo,
+            workers=workers,
+            force=force,
+            progress=progress.advance,
+            password=password,
+        )
+    draw_timeline(case, None)
+    console.draw_findings(query.rows(case, "findings"))
+    console.draw_case(case.folder, case.manifest)
+    failed = pipeline.failed(case)
+    for problem in failed:
+        console.warn(f"{problem.label}: {problem.why}")
+    if failed:
+        raise EvidenceError(f"{len(failed)} of what was named could not be read; the case holds the rest")
+
+
+COMMANDS: Final = {"analyze": analyze, "demo": demo}

@@ -1,0 +1,69 @@
+"""The tables of a case, printed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from forensics.cli._options import CaseFolder, Format, From, Role, Show, SourceIp, To
+from forensics.cli._running import draw_timeline, open_folder, orderly, print_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def timeline(
+    case: CaseFolder,
+    since: From = None,
+    until: To = None,
+    source: SourceIp = None,
+    role: Role = None,
+    show: Show = Format.TABLE,
+) -> None:
+    """Print the operator timeline of a case."""
+    from forensics import query
+
+    with orderly():
+        opened = open_folder(case)
+        chosen = query.Choice(since, until, source, role)
+        if show is Format.TABLE:
+            draw_timeline(opened, chosen)
+        else:
+            print_rows(query.rows(opened, "timeline", chosen), "timeline", show)
+
+
+def _table(name: str, says: str) -> Callable[..., None]:
+    """Return the command that prints one table of a case."""
+
+    def command(
+        case: CaseFolder,
+        since: From = None,
+        until: To = None,
+        source: SourceIp = None,
+        role: Role = None,
+        show: Show = Format.TABLE,
+    ) -> None:
+        from forensics import query
+
+        with orderly():
+            print_rows(query.rows(open_folder(case), name, query.Choice(since, until, source, role)), name, show)
+
+    command.__doc__ = says
+    return command
+
+
+_SAYS: Final = (
+    ("findings", "Print what the report opens with, the weightiest first, and what the logs cannot show."),
+    ("sources", "Print who came: every source address with its role, origin and reasons."),
+    ("sessions", "Print the RDP sessions, from logon to end."),
+    ("milestones", "Print the milestones of the case, each with what proves it."),
+    ("endpoints", "Print what each path of the web server was for."),
+    ("links", "Print what ties addresses, machines, accounts and paths to one operator."),
+    ("chain", "Print the proxy chain: from which address to which, and when."),
+    ("beacons", "Print who comes back to a path by a timer."),
+    ("victims", "Print the addresses behind which implants ran."),
+    ("hours", "Print when operators were at work, by weekday and hour (UTC)."),
+    ("zones", "Print which time zones the working hours would fit."),
+    ("coverage", "Print what each log covers, where it has holes, and what is not in evidence."),
+)
+
+COMMANDS: Final = {"timeline": timeline} | {name: _table(name, says) for name, says in _SAYS}

@@ -1,0 +1,47 @@
+"""What lies there, and who reads it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from forensics.cli._options import PasswordFile, Patterns
+from forensics.cli._running import orderly, password_in
+from forensics.errors import EvidenceError
+
+
+def identify(
+    evidence: Annotated[list[Path], typer.Argument(help="Files, folders or archives.")],
+    pattern: Patterns = None,
+    password_file: PasswordFile = None,
+) -> None:
+    """Say which parser claims which file, and why."""
+    from forensics import console
+    from forensics.evidence.find import find
+    from forensics.identify import identify as claims
+    from forensics.model import Options
+
+    with orderly():
+        found = find(evidence, password_in(password_file))
+        plan = claims(found.evidence, Options(patterns=tuple(pattern or ())))
+        console.draw_identified(plan)
+        for problem in found.passed_over:
+            console.warn(f"{problem.label}: {problem.why}")
+        if any(problem.failed for problem in found.passed_over) or not found.evidence:
+            raise EvidenceError(
+                "not all of what was named could be read" if found.evidence else "no evidence file was found"
+            )
+
+
+def formats() -> None:
+    """List the log formats that c2trail reads, and what each cannot know."""
+    from forensics import console
+    from forensics.parsers import parsers
+
+    with orderly():
+        console.draw_formats(list(parsers().values()))
+
+
+COMMANDS: Final = {"identify": identify, "formats": formats}

@@ -1,0 +1,32 @@
+"""What is known of an address."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+import typer
+
+from forensics.cli._options import Format, Geo, Show
+from forensics.cli._running import orderly, print_rows
+
+
+def lookup(
+    addresses: Annotated[list[str], typer.Argument(metavar="IP...", help="Addresses.")],
+    at: Annotated[str | None, typer.Option("--at", help="The day of the event, YYYY-MM-DD.")] = None,
+    geo: Geo = None,
+    show: Show = Format.TABLE,
+) -> None:
+    """Say what every witness says of an address on a day.
+
+    Example: c2trail lookup 175.45.178.19 --at 2017-01-18
+    """
+    from forensics import enrichment
+    from forensics.instants import typed_date
+
+    with orderly():
+        day = typed_date(at) if at else None
+        witnesses = enrichment.load(geo or [])
+        print_rows((fact for ip in addresses for fact in witnesses.lookup(ip, day)), "facts", show)
+
+
+COMMANDS: Final = {"lookup": lookup}

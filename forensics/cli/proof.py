@@ -1,0 +1,62 @@
+"""Free questions to a case, the bytes behind a row, and whether all is as it was."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from forensics.cli._options import CaseFolder, Format, PasswordFile, Show
+from forensics.cli._running import open_folder, orderly, password_in, print_rows
+
+
+def sql(
+    case: CaseFolder,
+    query: Annotated[str, typer.Argument(help="DuckDB SQL over the tables of the case.")],
+    show: Show = Format.TABLE,
+) -> None:
+    """Ask the tables of a case in SQL.
+
+    Example: c2trail sql case "SELECT source_ip, count(*) AS n FROM events GROUP BY ALL ORDER BY n DESC LIMIT 10"
+    """
+    from forensics import query as questions
+
+    with orderly():
+        print_rows(questions.sql(open_folder(case), query), "rows", show)
+
+
+def show(
+    case: CaseFolder,
+    locator: Annotated[str, typer.Argument(help="As in every output, such as E0001:4096+312#17.")],
+    evidence: Annotated[list[Path] | None, typer.Option("--evidence", help="Where the evidence lies now.")] = None,
+    password_file: PasswordFile = None,
+) -> None:
+    """Print the raw bytes behind a row, made visible, and how they were read."""
+    from forensics import console, query
+    from forensics.model import Locator
+
+    with orderly():
+        found = query.show(open_folder(case), Locator.parse(locator), evidence or [], password_in(password_file))
+        console.draw_shown(found, locator)
+
+
+def verify(
+    case: CaseFolder,
+    evidence: Annotated[list[Path] | None, typer.Argument(help="The evidence, to be hashed again.")] = None,
+    password_file: PasswordFile = None,
+) -> None:
+    """Hash a case (and its evidence) again, recompute the sums, name every difference."""
+    from forensics import console, query
+    from forensics.errors import EvidenceChangedError
+
+    with orderly():
+        differences = list(query.verify(open_folder(case), evidence or [], password_in(password_file)))
+        for what, difference in differences:
+            console.warn(f"{what}: {difference}")
+        if differences:
+            raise EvidenceChangedError(f"{len(differences)} differences; the case or its evidence is not what it was")
+        console.say("whole: every file, sum and hash is as the manifest says")
+
+
+COMMANDS: Final = {"sql": sql, "show": show, "verify": verify}
