@@ -25,6 +25,8 @@ _FOLDERS, _CODER_SIZES, _COUNTS, _EMPTY, _EMPTY_FILE = 0x0B, 0x0C, 0x0D, 0x0E, 0
 _NAMES, _MODIFIED, _ATTRIBUTES, _ENCODED = 0x11, 0x14, 0x15, 0x17
 _FILETIME_1970: Final = 116_444_736_000_000_000
 _MAX_CODERS: Final = 32
+_MAX_PLACE: Final = 1 << 62
+"""Beyond any file; what is smaller can be sought, and added to, in 64 bits."""
 
 
 @dataclass(slots=True)
@@ -61,11 +63,12 @@ class Folder:
         if self.packed != 1 or any(coder.inputs != 1 or coder.outputs != 1 for coder in self.coders):
             raise EvidenceError("is compressed by a method that mixes streams (BCJ2), which is not read")
         out: list[tuple[Coder, int]] = []
-        feeds = dict(self.bound)
-        (number,) = set(range(len(self.coders))) - set(feeds) or {-1}
-        while number >= 0 and len(out) < len(self.coders):
+        takers = {giver: taker for taker, giver in self.bound}
+        first = set(range(len(self.coders))) - {taker for taker, _ in self.bound}
+        number = first.pop() if len(first) == 1 else -1
+        while 0 <= number < len(self.coders) and len(out) < len(self.coders):
             out.append((self.coders[number], self.sizes[number]))
-            number = next((taker for taker, giver in feeds.items() if giver == number), -1)
+            number = takers.get(number, -1)
         if len(out) != len(self.coders):
             raise EvidenceError("has a damaged directory: its coders are no chain")
         return out
@@ -108,9 +111,10 @@ class _Bytes:
         for extra in range(8):
             mask = 0x80 >> extra
             if not first & mask:
-                return value | (first & (mask - 1)) << (8 * extra)
+                value |= (first & (mask - 1)) << (8 * extra)
+                break
             value |= self.byte() << (8 * extra)
-        return value
+        return _placed_in_a_file(value)
 
     def count(self, most: int | None = None) -> int:
         """Read a number of things, of which each takes room in the header or at least a bit elsewhere."""
@@ -130,6 +134,12 @@ class _Bytes:
         return [struct.unpack("<I", self.take(4))[0] if given else -1 for given in self.marks(count)]
 
 
+def _placed_in_a_file(number: int) -> int:
+    if number > _MAX_PLACE:
+        raise EvidenceError(f"has a damaged directory: it speaks of {number} bytes, more than any file has")
+    return number
+
+
 def start_of(raw: bytes) -> tuple[int, int, int]:
     """Return where the header lies, its size and its CRC; EvidenceError if the first 32 bytes are damaged."""
     if len(raw) < START.size:
@@ -137,7 +147,7 @@ def start_of(raw: bytes) -> tuple[int, int, int]:
     _, _, _, crc, offset, size, header_crc = START.unpack(raw[: START.size])
     if zlib.crc32(raw[12:32]) != crc:
         raise EvidenceError("has a damaged start header; where its directory lies is not known")
-    return START.size + offset, size, header_crc
+    return _placed_in_a_file(START.size + offset + size) - size, size, header_crc
 
 
 def parse(raw: bytes, unpacked: Callable[[Folder], bytes]) -> tuple[list[Folder], list[SevenMember]]:
@@ -219,7 +229,7 @@ def _pack(header: _Bytes) -> list[tuple[int, int]]:
     out = []
     for size in sizes:
         out.append((at, size))
-        at += size
+        at = _placed_in_a_file(at + size)
     return out
 
 

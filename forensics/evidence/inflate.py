@@ -114,7 +114,11 @@ class Inflating:
             return False
         self._member_at = self._read - len(self._carry)
         self._member_given = 0
-        self._decoder = self._codec.fresh()
+        try:
+            self._decoder = self._codec.fresh()
+        except ERRORS as error:
+            self._break("corrupt", f"no decoder takes its properties: {error}")
+            return False
         return True
 
     def _creep(self, why: str) -> bytes:
