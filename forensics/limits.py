@@ -57,6 +57,9 @@ RATIO_FREE: Final = 16 * MIB
 MAX_MEMBERS: Final = 100_000
 """Members read of one file on disk, nested archives included; a triage collection of a whole server has tens of thousands."""
 
+MAX_WALKED: Final = 5_000_000
+"""Files of a disk image whose names are looked at; a busy file server has two million."""
+
 MAX_NESTING: Final = 3
 """Archives inside archives: a collector's zip in a tar.gz of the case is two deep; deeper than three is a trap."""
 

@@ -143,8 +143,8 @@ class Locator:
 class Layer:
     """One wrapping to take off on the way from a file on disk to a member inside it.
 
-    `kind` is `gzip`, `xz`, `zstd`, `bzip2` (the whole stream) or `zip`, `tar`, `7z` (one member). `place` is a byte: of the
-    local header (zip), of the data (tar), of the data in the stream of folder `method` (7z). Sizes are -1 where unknown.
+    `kind` is `gzip`, `xz`, `zstd`, `bzip2` (the whole stream) or `zip`, `tar`, `7z`, `image` (one member). `place` is a byte:
+    of the local header (zip), of the data (tar), of the data in the stream of folder `method` (7z). Sizes are -1 where unknown.
     """
 
     kind: str
@@ -155,6 +155,8 @@ class Layer:
     crc: int = -1
     flags: int = 0
     """zip: the general purpose flags, the AES strength from bit 16 on, the byte that checks a password from bit 24 on."""
+    spec: str = ""
+    """image: where the file lies in its volume, as dfvfs writes it."""
 
 
 MODIFIED_BASES: Final[Mapping[str, str]] = {
@@ -178,7 +180,7 @@ class Evidence:
     path: Path
     size: int
     wrapping: str = "none"
-    """How its own bytes are wrapped: `none`, `gzip`, `xz`, `zstd`, `bzip2`; of an archive `zip`, `tar`, `gzip+tar`, `7z`."""
+    """How its own bytes are wrapped: `none`, `gzip`, `xz`, `zstd`, `bzip2`; of an archive `zip`, `tar`, `gzip+tar`, `7z`; of a disk `image`."""
     layers: tuple[Layer, ...] = ()
     holds: int | None = None
     """How many members were found in it; None for what is no archive."""
@@ -198,12 +200,12 @@ class Evidence:
     @property
     def divisible(self) -> bool:
         """True when reading can start at any byte: not compressed, and without a checksum over the whole."""
-        return self.wrapping == "none" and all(layer.kind == "tar" for layer in self.layers)
+        return self.wrapping == "none" and all(layer.kind in {"tar", "image"} for layer in self.layers)
 
     @property
     def solid(self) -> bool:
         """True when all that lies before it in its archive must be inflated to reach it."""
-        return bool(self.layers) and (self.layers[0].kind not in {"zip", "tar"} or len(self.layers) > 1)
+        return bool(self.layers) and (self.layers[0].kind not in {"zip", "tar", "image"} or len(self.layers) > 1)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -259,6 +261,8 @@ class Options:
     strict: bool = False
     trusted_proxies: tuple[str, ...] = ()
     """Networks in CIDR form; what a peer inside one of them says of its client is believed."""
+    shadow_copies: bool = False
+    """Whether the volume shadow copies of disk images are read too."""
 
     def __post_init__(self) -> None:
         """Raise UsageError if a trusted proxy is no network."""

@@ -55,7 +55,7 @@ def analyze(
     """
     places = [Path(path) for path in paths]
     witnesses = enrichment.load(geo)
-    found = find(places, password)
+    found = find(places, password, shadows=options.shadow_copies)
     plan = identify(found.evidence, options)
     if not any(item.parser for item in plan):
         raise EvidenceError(_nothing(found, plan))

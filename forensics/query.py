@@ -173,7 +173,11 @@ def _locate(case: Case, entry: dict[str, Any], places: Sequence[Path], password:
     path = evidence_path(case, entry["evidence_id"])
     known = places or ([path] if path is not None else [])
     # A damaged member has not the size that its archive declares; the likeliest is hashed first.
-    candidates = [i for i in find(known, password).evidence if i.layers or i.size == entry["size"]]
+    candidates = [
+        i
+        for i in find(known, password, shadows=_shadows(case.manifest)).evidence
+        if i.layers or i.size == entry["size"]
+    ]
     name = entry["label"].rpartition("/")[2]
     for item in sorted(candidates, key=lambda i: (i.size != entry["size"], i.label.rpartition("/")[2] != name)):
         if digest_of(item) == entry["sha256"]:
@@ -181,6 +185,10 @@ def _locate(case: Case, entry: dict[str, Any], places: Sequence[Path], password:
     raise EvidenceError(
         f"{entry['label']} is not where it was read, or is not the same file; say where it lies with --evidence"
     )
+
+
+def _shadows(manifest: Any) -> bool:  # noqa: ANN401  # JSON
+    return bool(manifest.get("options", {}).get("shadow_copies"))
 
 
 def _bytes_at(evidence: Evidence, locator: Locator, most: int = MIB) -> bytes:
@@ -261,7 +269,7 @@ def _verify_evidence(
     password: bytes | None,
 ) -> Iterator[tuple[str, str]]:
     """Hash what is given and hold the manifest against it; the hash of an archive stands for all its members."""
-    found = find(places, password)
+    found = find(places, password, shadows=_shadows(manifest))
     told = {(problem["label"], problem["why"]) for problem in manifest["passed_over"]}
     for problem in found.passed_over:
         if problem.failed and (problem.label, problem.why) not in told:

@@ -705,3 +705,15 @@ def test_the_sample_case_is_the_same_from_an_archive_as_from_a_folder(
     assert rows(case, "events", ["evidence_id"]) == rows(demo_case, "events", ["evidence_id"])
     for name, without in (("sessions", ["because", "stays"]), ("sources", ["because"]), ("timeline", ["locator"])):
         assert rows(case, name, without) == rows(demo_case, name, without)
+
+
+def test_a_password_can_be_typed_and_is_not_shown(tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from forensics.cli import app
+
+    (tmp_path / "a.7z").write_bytes(make.sevened({"access.log": LINE * 99}, PASSWORD, hidden=True))
+    typed = CliRunner().invoke(app, ["identify", str(tmp_path / "a.7z"), "--ask-password"], input=PASSWORD + "\n")
+    assert typed.exit_code == 0, typed.output
+    assert "access.log" in typed.output
+    assert PASSWORD not in typed.output

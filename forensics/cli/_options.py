@@ -39,6 +39,12 @@ PasswordFile = Annotated[
     Path | None,
     typer.Option("--password-file", help="A file whose first line opens encrypted archives; it is kept nowhere."),
 ]
+AskPassword = Annotated[
+    bool, typer.Option("--ask-password", help="Ask for the password that opens encrypted archives; it is kept nowhere.")
+]
+Shadows = Annotated[
+    bool, typer.Option("--shadow-copies", help="Also read the volume shadow copies inside disk images.")
+]
 From = Annotated[str | None, typer.Option("--from", help="Not before this time (UTC unless it says otherwise).")]
 To = Annotated[str | None, typer.Option("--to", help="Before this time.")]
 SourceIp = Annotated[str | None, typer.Option("--source", help="Only this source address.")]

@@ -46,10 +46,10 @@ def stop(message: str, code: int) -> NoReturn:
     raise typer.Exit(code)
 
 
-def password_in(file: Path | None) -> bytes | None:
-    """Return the first line of a password file, without its line end; None where no file was named."""
+def password_in(file: Path | None, *, ask: bool = False) -> bytes | None:
+    """Return the first line of a password file, without its line end, or what is typed; None where neither was asked for."""
     if file is None:
-        return None
+        return typer.prompt("Password of the archives", hide_input=True, err=True).encode() if ask else None
     try:
         return file.read_bytes().split(b"\n", 1)[0].removesuffix(b"\r")
     except OSError as error:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from forensics.cli._options import Force, Geo, Out, PasswordFile, Patterns, Workers, Zone
+from forensics.cli._options import AskPassword, Force, Geo, Out, PasswordFile, Patterns, Shadows, Workers, Zone
 from forensics.cli._running import draw_timeline, orderly, password_in
 from forensics.errors import EvidenceError
 
@@ -34,6 +34,8 @@ def analyze(
     strict: Annotated[bool, typer.Option("--strict", help="Exit 10 if any record could not be read.")] = False,
     force: Force = False,
     password_file: PasswordFile = None,
+    ask_password: AskPassword = False,
+    shadow_copies: Shadows = False,
 ) -> None:
     """Analyse seized logs and publish a case folder.
 
@@ -48,9 +50,18 @@ def analyze(
             as_of=as_of,
             recover=recover,
             strict=strict,
+            shadow_copies=shadow_copies,
             trusted_proxies=tuple(dict.fromkeys(trusted_proxy or ())),
         )
-        _run(evidence, out, options, geo or [], workers, force=force, password=password_in(password_file))
+        _run(
+            evidence,
+            out,
+            options,
+            geo or [],
+            workers,
+            force=force,
+            password=password_in(password_file, ask=ask_password),
+        )
 
 
 def demo(out: Out = Path("c2trail-case"), workers: Workers = None, force: Force = False) -> None:

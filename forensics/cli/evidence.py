@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from forensics.cli._options import PasswordFile, Patterns
+from forensics.cli._options import AskPassword, PasswordFile, Patterns, Shadows
 from forensics.cli._running import orderly, password_in
 from forensics.errors import EvidenceError
 
@@ -16,6 +16,8 @@ def identify(
     evidence: Annotated[list[Path], typer.Argument(help="Files, folders or archives.")],
     pattern: Patterns = None,
     password_file: PasswordFile = None,
+    ask_password: AskPassword = False,
+    shadow_copies: Shadows = False,
 ) -> None:
     """Say which parser claims which file, and why."""
     from forensics import console
@@ -24,7 +26,7 @@ def identify(
     from forensics.model import Options
 
     with orderly():
-        found = find(evidence, password_in(password_file))
+        found = find(evidence, password_in(password_file, ask=ask_password), shadows=shadow_copies)
         plan = claims(found.evidence, Options(patterns=tuple(pattern or ())))
         console.draw_identified(plan)
         for problem in found.passed_over:

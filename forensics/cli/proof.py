@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from forensics.cli._options import CaseFolder, Format, PasswordFile, Show
+from forensics.cli._options import AskPassword, CaseFolder, Format, PasswordFile, Show
 from forensics.cli._running import open_folder, orderly, password_in, print_rows
 
 
@@ -31,13 +31,16 @@ def show(
     locator: Annotated[str, typer.Argument(help="As in every output, such as E0001:4096+312#17.")],
     evidence: Annotated[list[Path] | None, typer.Option("--evidence", help="Where the evidence lies now.")] = None,
     password_file: PasswordFile = None,
+    ask_password: AskPassword = False,
 ) -> None:
     """Print the raw bytes behind a row, made visible, and how they were read."""
     from forensics import console, query
     from forensics.model import Locator
 
     with orderly():
-        found = query.show(open_folder(case), Locator.parse(locator), evidence or [], password_in(password_file))
+        found = query.show(
+            open_folder(case), Locator.parse(locator), evidence or [], password_in(password_file, ask=ask_password)
+        )
         console.draw_shown(found, locator)
 
 
@@ -45,13 +48,16 @@ def verify(
     case: CaseFolder,
     evidence: Annotated[list[Path] | None, typer.Argument(help="The evidence, to be hashed again.")] = None,
     password_file: PasswordFile = None,
+    ask_password: AskPassword = False,
 ) -> None:
     """Hash a case (and its evidence) again, recompute the sums, name every difference."""
     from forensics import console, query
     from forensics.errors import EvidenceChangedError
 
     with orderly():
-        differences = list(query.verify(open_folder(case), evidence or [], password_in(password_file)))
+        differences = list(
+            query.verify(open_folder(case), evidence or [], password_in(password_file, ask=ask_password))
+        )
         for what, difference in differences:
             console.warn(f"{what}: {difference}")
         if differences:

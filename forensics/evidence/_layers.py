@@ -14,7 +14,7 @@ import zlib
 from typing import TYPE_CHECKING, Final
 
 from forensics.errors import EvidenceError
-from forensics.evidence import _decrypt, _seven, _zip
+from forensics.evidence import _decrypt, _image, _seven, _zip
 from forensics.evidence._decoders import CODECS, ZIP_METHODS, Codec, chain_codec, lzma1_filter, lzma2_filter
 from forensics.evidence._raw import Checked, Slice, damage_of, open_raw, seekable, skip, take
 from forensics.evidence.inflate import Inflating
@@ -123,6 +123,8 @@ def open_layers(path: Path, layers: tuple[Layer, ...], password: bytes | None) -
         )
     if last.kind == "tar":
         return _tar_member(path, outer, last, password)
+    if last.kind == "image":
+        return _image.open_member(path, last.spec)
     source = open_seekable(path, outer, password)
     if last.kind == "zip":
         return zip_member(source, last, password)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from forensics.errors import EvidenceError
-from forensics.evidence import _seven, _tar, _zip
+from forensics.evidence import _image, _seven, _tar, _zip
 from forensics.evidence._decoders import CODECS
 from forensics.evidence._decrypt import NOT_OPENED
 from forensics.evidence._layers import (
@@ -67,15 +67,17 @@ def kind_of(start: bytes) -> str:
     return "tar" if _tar.is_header(start) else "none"
 
 
-def look_into(label: str, path: Path, password: bytes | None = None) -> tuple[list[Evidence], list[PassedOver]]:
-    """Return the file itself and, if it is an archive, what it holds (ids still empty); and what was passed over.
+def look_into(
+    label: str, path: Path, password: bytes | None = None, *, shadows: bool = False
+) -> tuple[list[Evidence], list[PassedOver]]:
+    """Return the file itself and, if it is an archive or image, what it holds (ids still empty); and what was passed over.
 
     EvidenceError if the file cannot be read at all.
     """
     raw = open_raw(path)
     try:
         seen = os.fstat(raw.fileno())
-        walk = _Walk(path, seen.st_size, password)
+        walk = _Walk(path, seen.st_size, password, shadows=shadows)
         walk.file(label, raw, (), seen.st_size, (seen.st_mtime_ns // 1000, "unix_utc"), 0)
     except OSError as error:
         raise EvidenceError(f"cannot be read ({error.strerror})") from error
@@ -88,12 +90,13 @@ def look_into(label: str, path: Path, password: bytes | None = None) -> tuple[li
 class _Walk:
     """One walk through one file on disk: what was found so far, and how much of its limits is used."""
 
-    def __init__(self, path: Path, size: int, password: bytes | None) -> None:
+    def __init__(self, path: Path, size: int, password: bytes | None, *, shadows: bool) -> None:
         self.found: list[Evidence] = []
         self.passed: list[PassedOver] = []
         self._path = path
         self._size = size
         self._password = password
+        self._shadows = shadows
         self._labels: dict[str, int] = {}
         self._members = 0
         self._inflated = 0
@@ -121,8 +124,12 @@ class _Walk:
                 whole.seek(0)
             self._archive(kind, replace(stored, wrapping=kind), whole or here, layers, depth)
         else:
-            self.found.append(stored)
             whole = seekable(source)
+            image = _image.kind_of(whole) if whole is not None and not layers else None
+            if image is not None:
+                self._image(replace(stored, wrapping="image"), *image)
+                return
+            self.found.append(stored)
             # An archive can hang behind any file: both are read, lest the one hides the other.
             if not layers and whole is not None and _zip.directory_at_end(whole):
                 self._archive("zip", stored, whole, layers, depth, behind=True)
@@ -250,6 +257,33 @@ class _Walk:
             else:
                 self._member(name, Peeked(first, opened), (*layers, layer), member.size, modified, depth)
             opened.close()
+
+    def _image(self, container: Evidence, kind: str, first: bool) -> None:  # noqa: FBT001
+        label = container.label
+        if not first:
+            self.found.append(replace(container, wrapping="none"))
+            self._pass(label, f"is a further segment of a disk image ({kind}) and is read with its first", failed=False)
+            return
+        self.found.append(container)
+        index, before = len(self.found) - 1, len(self.found) + len(self.passed)
+        problems: list[tuple[str, str]] = []
+        try:
+            for member in _image.members(self._path, self._shadows, problems):
+                name = self._label(label, member.name)
+                if not self._room(label, member.size):
+                    break
+                layer = Layer("image", size=member.size, spec=member.spec)
+                try:
+                    opened = _image.open_member(self._path, member.spec)
+                except EvidenceError as error:
+                    self._pass(name, str(error))
+                    continue
+                self._member(name, opened, (layer,), member.size, (member.modified, member.modified_basis), 0)
+        except EvidenceError as error:
+            self._pass(label, str(error))
+        for place, why in problems:
+            self._pass(f"{label}{place}", why)
+        self.found[index] = replace(container, holds=len(self.found) + len(self.passed) - before)
 
     def _sought(self, source: Readable, layers: Layers) -> Seekable:
         """Return the source so that it can be sought in; EvidenceError if it is too large to be held."""

@@ -29,10 +29,11 @@ class Found:
     passed_over: tuple[PassedOver, ...]
 
 
-def find(paths: Iterable[Path], password: bytes | None = None) -> Found:
+def find(paths: Iterable[Path], password: bytes | None = None, *, shadows: bool = False) -> Found:
     """Return every regular file that the paths name or hold, and what lies in those that are archives.
 
-    The order and repetition of paths change nothing. `password` opens encrypted members. Never raises for what lies below
+    The order and repetition of paths change nothing. `password` opens encrypted members; with `shadows` the volume shadow
+    copies of disk images are walked too. Never raises for what lies below
     a path: a missing path, a link, a device, an unreadable folder or member is passed over with its reason.
     """
     files: dict[Path, str] = {}
@@ -47,7 +48,7 @@ def find(paths: Iterable[Path], password: bytes | None = None) -> Found:
     labels: set[str] = set()
     for label, path in _unique(files):
         try:
-            inside, left = look_into(label, path, password)
+            inside, left = look_into(label, path, password, shadows=shadows)
         except EvidenceError as error:
             inside, left = [], [PassedOver(label, str(error), failed=True)]
         passed.update(left)
