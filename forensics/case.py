@@ -11,20 +11,22 @@ import json
 import os
 import secrets
 import shutil
+import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import duckdb
 import pyarrow.parquet as pq
 
 from forensics.errors import EvidenceChangedError, OutputError, UsageError
+from forensics.limits import DATABASE_BYTES
 from forensics.schemas import TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     import pandas as pd
     import pyarrow as pa
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 MANIFEST: Final = "manifest.json"
 AUDIT: Final = "audit.jsonl"
 _TABLES: Final = "tables"
+_SPILL: Final = ".spill"
 _HASH_BLOCK: Final = 1 << 20
 
 
@@ -85,9 +88,14 @@ def open_case(folder: Path) -> Case:
     return Case(folder)
 
 
-def connect(folder: Path) -> duckdb.DuckDBPyConnection:
-    """Return a database in memory with a view for each table that lies in `folder`, spilling to a hidden folder beside them."""
+def connect(folder: Path, spill: Path | None = None) -> duckdb.DuckDBPyConnection:
+    """Return a database in memory with a view for each table that lies in `folder`.
+
+    What does not fit in its memory goes to `spill`, without one to the system's folder for temporary files.
+    """
     db = duckdb.connect(":memory:")
+    db.execute("SET temp_directory = ?", [str(spill or Path(tempfile.gettempdir()) / f"c2trail-{os.getpid()}")])
+    db.execute(f"SET memory_limit = '{DATABASE_BYTES}B'")
     db.execute("SET TimeZone = 'UTC'")
     db.execute("SET enable_progress_bar = false")
     # DuckDB would fetch extensions by itself: nothing here ever opens a socket.
@@ -96,6 +104,18 @@ def connect(folder: Path) -> duckdb.DuckDBPyConnection:
     for name, schema in TABLES.items():
         bind(db, folder, name, schema)
     return db
+
+
+R = TypeVar("R")
+
+
+def roomy(db: duckdb.DuckDBPyConnection, ask: Callable[[], R]) -> R:
+    """Return what `ask` returns; a question that does not fit the database's memory is asked again with all there is."""
+    try:
+        return ask()
+    except duckdb.OutOfMemoryException:
+        db.execute("RESET memory_limit")
+        return ask()
 
 
 def confine(db: duckdb.DuckDBPyConnection, folder: Path) -> None:
@@ -145,6 +165,16 @@ class Draft:
     def parts(self) -> Path:
         """Where engines put the parts of the events, rejects and skips tables."""
         return self.folder / _TABLES
+
+    @contextmanager
+    def database(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Give a database over the tables; what it spills lies in the draft and goes with the block."""
+        spill = self.folder / _SPILL
+        try:
+            with connect(self.folder, spill) as db:
+                yield db
+        finally:
+            shutil.rmtree(spill, ignore_errors=True)
 
     def write_table(self, name: str, rows: pa.Table) -> None:
         """Write one small table as Parquet."""

@@ -105,3 +105,6 @@ bytes hold the native decoder for ever; the record that does so is `decoder_died
 
 DECODER_DEATHS: Final = 8
 """How often that may happen in one span before its other odd records are no longer tried, and are `decoder_died` too."""
+
+DATABASE_BYTES: Final = 640 * MIB
+"""What the database holds while it analyses; the rest of a larger question is sorted on disk."""

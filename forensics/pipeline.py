@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import platform
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from forensics import __version__, enrichment
 from forensics.analysis import rules
-from forensics.case import Case, Draft, bind, connect, draft, open_case
+from forensics.case import Case, Draft, bind, draft, open_case, roomy
 from forensics.copies import copies
 from forensics.engines import local
 from forensics.errors import EvidenceError, RejectsError
@@ -67,7 +68,7 @@ def analyze(
         files = read(plan, building.parts, workers=count, audit=building.audit, progress=progress)
         for name, rows in accounts(plan, files).items():
             building.write_table(name, rows)
-        with connect(building.folder) as db:
+        with building.database() as db:
             copied = _ask(db, building, witnesses, options, progress)
         check_unchanged(plan, files)
         building.audit("finish")
@@ -101,7 +102,7 @@ def _ask(
     bind(db, building.folder, "addresses", TABLES["addresses"])
     progress("placing", 1)
     for rule in rules().values():
-        building.write_table(rule.name, rule.run(db))
+        building.write_table(rule.name, roomy(db, partial(rule.run, db)))
         bind(db, building.folder, rule.name, rule.schema)
         progress(f"asking {rule.name}", 1)
     for report in reports().values():

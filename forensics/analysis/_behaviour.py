@@ -1,24 +1,26 @@
-"""What each source address did, counted in the database: one row an address, however many requests."""
+"""What each source address did, counted in the database: one row an address, however many requests.
+
+The rows stand in the temporary table `_behaviour`: of a busy server they are too many to hold as Python objects.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from forensics.analysis._words import LOCATOR, LOOPBACK
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import duckdb
 
 
-def behaviour(db: duckdb.DuckDBPyConnection) -> Iterator[dict[str, Any]]:
-    """Yield one row a source address, in order of addresses."""
+def count_behaviour(db: duckdb.DuckDBPyConnection) -> None:
+    """Make `_behaviour`, one row a source address."""
     _gaps(db)
     loopback = ", ".join(f"'{ip}'" for ip in LOOPBACK)
     # Endpoints hold the paths that ever answered; a request to any other is an attempt.
-    found = db.sql(
+    db.execute(
         f"""
+        CREATE OR REPLACE TEMP TABLE _behaviour AS
         WITH seen AS (
             SELECT e.source_ip, e.time, e.event_action, e.event_outcome, e.event_code, e.http_request_method AS method,
                    e.http_response_status_code AS status, e.http_response_bytes AS size, e.user_name, e.url_path IS NULL AS no_path,
@@ -53,11 +55,8 @@ def behaviour(db: duckdb.DuckDBPyConnection) -> Iterator[dict[str, Any]]:
         stays AS (SELECT source_ip, count(DISTINCT session_uid) AS sessions, min(session_uid) AS first_session FROM (
             SELECT unnest(string_split(source_ips, ';')) AS source_ip, session_uid FROM sessions) GROUP BY ALL)
         SELECT counted.*, coalesce(stays.sessions, 0) AS sessions, stays.first_session, gaps.median_s, gaps.spread_s
-        FROM counted LEFT JOIN stays USING (source_ip) LEFT JOIN _gaps AS gaps USING (source_ip)
-        ORDER BY source_ip"""
+        FROM counted LEFT JOIN stays USING (source_ip) LEFT JOIN _gaps AS gaps USING (source_ip)"""
     )
-    for batch in found.to_arrow_reader(10_000):
-        yield from batch.to_pylist()
 
 
 def _gaps(db: duckdb.DuckDBPyConnection) -> None:

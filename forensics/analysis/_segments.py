@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
     Floats = NDArray[np.float64]
     Bools = NDArray[np.bool_]
+
+
+_KEY_BITS: Final = np.uint64(34)
+_KEY: Final = 1 << 34
+"""Half units that share a word with the number of the series: 8 GiB, 272 years, a thousand million series."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,13 @@ def spread(series: Ints, values: Floats, total: int) -> Spread:
 
 
 def _sorted(series: Ints, values: Floats) -> Floats:
+    """Return the values in order of series and value."""
+    halves = values * 2
+    if len(values) and halves.min() >= 0 and halves.max() < _KEY and (halves == np.floor(halves)).all():
+        # Seconds, bytes and medians of them are whole or half: series and value are one number, and that sorts ten times faster.
+        key = (series.astype(np.uint64) << _KEY_BITS) | halves.astype(np.uint64)
+        key.sort()
+        return (key & np.uint64(_KEY - 1)).astype(np.float64) / 2
     result: Floats = values[np.lexsort((values, series))]
     return result
 

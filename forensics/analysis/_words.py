@@ -39,6 +39,9 @@ MANY_FAILURES: Final = 20
 """So many refused logons before the first that succeeds look like guessing."""
 
 
+_JSON: Final = json.JSONEncoder(sort_keys=True, ensure_ascii=False, check_circular=False).encode
+
+
 def reason(sentence: str, weight: int, locators: Iterable[str] = ()) -> dict[str, Any]:
     """Return one entry of a `because`: what was seen, how much it weighs (1 hint to 10 proof), where."""
     return {"sentence": sentence, "weight": weight, "locators": [one for one in locators if one][:5]}
@@ -47,4 +50,4 @@ def reason(sentence: str, weight: int, locators: Iterable[str] = ()) -> dict[str
 def because(reasons: Iterable[Mapping[str, Any]]) -> str:
     """Return reasons as JSON text, the weightiest first."""
     ordered = sorted(reasons, key=lambda r: (-r["weight"], r["sentence"]))
-    return json.dumps(ordered, sort_keys=True, ensure_ascii=False)
+    return _JSON(ordered)

@@ -6,32 +6,32 @@ counts and the row says which. Series are read in portions of bounded size, so m
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import pyarrow as pa
 
 from forensics.analysis._rita import LEAST_TIMES, STROBE, Scores, scores
 from forensics.analysis._segments import spread
 from forensics.analysis._words import LOCATOR, because, reason
 from forensics.answers import BEACONS
 from forensics.model import Rule
-from forensics.schemas import table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import duckdb
-    import pyarrow as pa
     from numpy.typing import NDArray
 
     from forensics.analysis._segments import Spread
 
     Ints = NDArray[np.int64]
     Floats = NDArray[np.float64]
+    Requests = tuple[Ints, Ints, Ints]
 
-_PORTION: Final = 4_000_000
-"""Requests held at once: about 400 MB with all that is derived from them."""
+_PORTION: Final = 1_000_000
+"""Requests held at once: about 200 MB with all that is derived from them, more only where one pair has more."""
+_READ: Final = 1 << 18
 _DAY: Final = 86_400
 _CATEGORIES: Final = ((0.9, "high"), (0.7, "medium"), (0.5, "low"))
 """RITA's thresholds."""
@@ -45,21 +45,17 @@ behind one address look like that."""
 
 def _run(db: duckdb.DuckDBPyConnection) -> pa.Table:
     pairs = _pairs(db)
-    if not pairs:
-        return table([], BEACONS)
-    (ends,) = (
-        db.sql(
-            "SELECT CAST(floor(epoch(min(time))) AS BIGINT) AS since, CAST(floor(epoch(max(time))) AS BIGINT) AS until "
-            "FROM events WHERE event_action = 'http_request'"
-        )
-        .to_arrow_table()
-        .to_pylist()
-    )
-    rows = [row for portion in _portions(pairs) for row in _scored(db, pairs, portion, ends["since"], ends["until"])]
-    return table([_row(row) for row in rows], BEACONS)
+    (ends,) = db.sql(
+        "SELECT CAST(floor(epoch(min(time))) AS BIGINT) AS since, CAST(floor(epoch(max(time))) AS BIGINT) AS until "
+        "FROM events WHERE event_action = 'http_request'"
+    ).fetchall()
+    made = [BEACONS.empty_table()]
+    for start, requests in _portions(db):
+        made.append(_scored(pairs, start, requests, *ends))
+    return pa.concat_tables(made)
 
 
-def _pairs(db: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+def _pairs(db: duckdb.DuckDBPyConnection) -> pa.Table:
     """Number the pairs of address and answered path that have enough requests to be looked at."""
     db.execute(f"""
         CREATE OR REPLACE TEMP TABLE _pairs AS
@@ -72,51 +68,75 @@ def _pairs(db: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
             WHERE e.event_action = 'http_request' AND e.source_ip IS NOT NULL AND e.time IS NOT NULL
                   AND p.kind NOT IN ('probe', 'static')
             GROUP BY e.source_ip, p.path HAVING count(*) >= {LEAST_TIMES})""")
-    rows: list[dict[str, Any]] = db.sql("SELECT * FROM _pairs ORDER BY pair").to_arrow_table().to_pylist()
-    return rows
+    return db.sql("SELECT * FROM _pairs ORDER BY pair").to_arrow_table()
 
 
-def _portions(pairs: list[dict[str, Any]]) -> Iterator[tuple[int, int]]:
-    """Yield runs of pairs, first and past the last, that hold about _PORTION requests."""
-    start = held = 0
-    for number, pair in enumerate(pairs):
-        held += pair["requests"]
-        if held >= _PORTION:
-            yield start, number + 1
-            start, held = number + 1, 0
-    if start < len(pairs):
-        yield start, len(pairs)
+def _portions(db: duckdb.DuckDBPyConnection) -> Iterator[tuple[int, Requests]]:
+    """Yield whole pairs, about _PORTION requests at a time: the number of the first pair, and the requests from it on.
 
-
-def _scored(
-    db: duckdb.DuckDBPyConnection, pairs: list[dict[str, Any]], portion: tuple[int, int], since: int, until: int
-) -> list[dict[str, Any]]:
-    start, stop = portion
-    found = db.sql(f"""
-        SELECT p.pair - {start} AS pair, CAST(floor(epoch(e.time)) AS BIGINT) AS second, coalesce(e.http_response_bytes, 0) AS size
+    The database sorts once, on disk where they are many, and hands them over as they are asked for.
+    """
+    found = db.sql("""
+        SELECT p.pair, CAST(floor(epoch(e.time)) AS BIGINT) AS second, coalesce(e.http_response_bytes, 0) AS size
         FROM events e JOIN _pairs p ON p.source_ip = e.source_ip AND p.path = string_split(e.url_path, ';')[1]
-        WHERE e.event_action = 'http_request' AND e.time IS NOT NULL AND p.pair >= {start} AND p.pair < {stop}
-        ORDER BY pair, second, size""").to_arrow_table()
-    pair, second, size = (found.column(name).to_numpy() for name in ("pair", "second", "size"))
-    total = stop - start
+        WHERE e.event_action = 'http_request' AND e.time IS NOT NULL
+        ORDER BY pair, second, size""").to_arrow_reader(_READ)
+    held: list[Requests] = []
+    for batch in found:
+        held.append(_columns(batch))
+        if sum(len(pair) for pair, _, _ in held) >= _PORTION:
+            pair, second, size = _joined(held)
+            # The last pair may go on in the next batch.
+            cut = int(np.searchsorted(pair, pair[-1]))
+            held = [(pair[cut:], second[cut:], size[cut:])]
+            if cut:
+                yield int(pair[0]), (pair[:cut] - pair[0], second[:cut], size[:cut])
+    pair, second, size = _joined(held)
+    if len(pair):
+        yield int(pair[0]), (pair - pair[0], second, size)
+
+
+def _columns(batch: pa.RecordBatch) -> Requests:
+    pair, second, size = (batch.column(name).to_numpy() for name in ("pair", "second", "size"))
+    return pair, second, size
+
+
+def _joined(held: list[Requests]) -> Requests:
+    pair, second, size = (np.concatenate([np.zeros(0, np.int64), *(part[n] for part in held)]) for n in range(3))
+    return pair, second, size
+
+
+def _scored(pairs: pa.Table, start: int, requests: Requests, since: int, until: int) -> pa.Table:
+    """Return the rows of BEACONS of the pairs from number `start` on that these requests are of."""
+    pair, second, size = requests
+    total = int(pair[-1]) + 1
     life = scores(pair, second, size, np.full(total, since), np.full(total, until))
     clients, period, jitter = _clients(pair, second, life.gaps)
     by_day, day, day_of = _daily(pair, second, size)
-    best, count = _best_days(by_day, day_of, total)
-    return [
-        {
-            **pairs[start + number],
-            **_numbers(life, number),
-            "clients_estimate": int(clients[number]),
-            "period_s": float(period[number]),
-            "jitter_s": float(jitter[number]),
-            "days": int(count[number]),
-            "best_day": _date(int(day[best[number]])) if best[number] >= 0 else None,
-            "best_day_score": float(by_day.score[best[number]]) if best[number] >= 0 else 0.0,
-        }
-        for number in range(total)
-        if life.unique[number] >= LEAST_TIMES
-    ]
+    best, days = _best_days(by_day, day_of, total)
+    best_score = by_day.score[best]
+    keep = np.flatnonzero(life.unique >= LEAST_TIMES)
+    columns = {
+        "score": np.maximum(life.score, best_score),
+        "score_of": np.where(best_score > life.score, "day", "life"),
+        "times_score": life.times,
+        "size_score": life.sizes,
+        "duration_score": life.duration,
+        "histogram_score": life.histogram,
+        "clients_estimate": clients,
+        "period_s": period,
+        "jitter_s": jitter,
+        "days": days,
+        "best_day": day[best].astype("datetime64[D]"),
+        "best_day_score": best_score,
+    }
+    about = pairs.slice(start, total).take(pa.array(keep))
+    for name, values in columns.items():
+        about = about.append_column(name, pa.array(values[keep]))
+    told = about.select(_TOLD).to_pylist()
+    about = about.append_column("category", pa.array([_category(row) for row in told], pa.string()))
+    about = about.append_column("because", pa.array([_because(row) for row in told], pa.string()))
+    return about.select(BEACONS.names).cast(BEACONS)
 
 
 def _daily(pair: Ints, second: Ints, size: Ints) -> tuple[Scores, Ints, Ints]:
@@ -139,20 +159,6 @@ def _best_days(by_day: Scores, pair: Ints, total: int) -> tuple[Ints, Ints]:
     return best, np.bincount(pair, minlength=total)
 
 
-def _numbers(of: Scores, number: int) -> dict[str, Any]:
-    return {
-        "life_score": float(of.score[number]),
-        "times_score": float(of.times[number]),
-        "size_score": float(of.sizes[number]),
-        "duration_score": float(of.duration[number]),
-        "histogram_score": float(of.histogram[number]),
-    }
-
-
-def _date(day: int) -> object:
-    return datetime.fromtimestamp(day * _DAY, UTC).date()
-
-
 def _clients(series: Ints, seconds: Ints, alone: Spread) -> tuple[Ints, Floats, Floats]:
     """Return how many timers of one period each series is made of, and the period and jitter of one of them."""
     total = len(alone.count)
@@ -169,10 +175,19 @@ def _clients(series: Ints, seconds: Ints, alone: Spread) -> tuple[Ints, Floats, 
     return clients, period, jitter
 
 
-def _row(row: dict[str, Any]) -> dict[str, Any]:
-    by_day = row["best_day_score"] > row["life_score"]
-    score = max(row["life_score"], row["best_day_score"])
-    strobe = row["requests"] >= STROBE and not score
+_TOLD: Final = [
+    "requests", "locator", "score", "score_of", "times_score", "size_score", "duration_score", "histogram_score",
+    "clients_estimate", "period_s", "jitter_s",
+]  # fmt: skip
+
+
+def _category(row: dict[str, Any]) -> str:
+    if row["requests"] >= STROBE and not row["score"]:
+        return "strobe"
+    return next((word for least, word in _CATEGORIES if row["score"] >= least), "none")
+
+
+def _because(row: dict[str, Any]) -> str:
     first = [row["locator"]]
     each = f"from {row['clients_estimate']} timers " if row["clients_estimate"] > 1 else ""
     reasons = [
@@ -182,20 +197,14 @@ def _row(row: dict[str, Any]) -> dict[str, Any]:
             first,
         ),
         reason(
-            f"score {score:.3f} over {'its best day' if by_day else 'the whole log'}; over the log: times "
+            f"score {row['score']:.3f} over {'its best day' if row['score_of'] == 'day' else 'the whole log'}; over the log: times "
             f"{row['times_score']:.3f}, sizes of answers {row['size_score']:.3f}, duration {row['duration_score']:.3f}, "
             f"histogram {row['histogram_score']:.3f}",
             5,
             first,
         ),
     ]
-    return {
-        **row,
-        "score": score,
-        "score_of": "day" if by_day else "life",
-        "category": "strobe" if strobe else next((word for least, word in _CATEGORIES if score >= least), "none"),
-        "because": because(reasons),
-    }
+    return because(reasons)
 
 
 RULE = Rule("beacons", "Who comes back by a timer", ("events", "endpoints"), BEACONS, _run)

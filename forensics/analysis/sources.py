@@ -3,73 +3,87 @@
 from __future__ import annotations
 
 import statistics
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from forensics.analysis._behaviour import behaviour
+import pyarrow as pa
+
+from forensics.analysis._behaviour import count_behaviour
 from forensics.analysis._roles import Context, role_of
 from forensics.analysis._words import MANY_FAILURES, because
 from forensics.model import Rule
-from forensics.schemas import SOURCES, table
+from forensics.schemas import SOURCES
 
 if TYPE_CHECKING:
     import duckdb
-    import pyarrow as pa
+
+
+_BATCH: Final = 10_000
+"""Addresses judged at once: a busy server has seen millions, and a row is ten times larger in Python than in a column."""
+
+_COUNTED: Final = {"rdp_sessions": "sessions", "rdp_failures": "refused", "http_requests": "requests"}
+_PLACED: Final = (
+    "country_iso_code", "country_as_of", "country_says", "as_number", "as_organization_name", "anonymity",
+    "rare_origin", "rare_grade",
+)  # fmt: skip
+_JUDGED: Final = ("role", "role_confidence", "because", "flags")
 
 
 def _run(db: duckdb.DuckDBPyConnection) -> pa.Table:
-    seen = list(behaviour(db))
-    places = _places(db)
-    context = _context(seen)
-    return table([_row(row, places.get(row["source_ip"], {}), context) for row in seen], SOURCES)
+    count_behaviour(db)
+    context = _context(db)
+    found = db.sql(f"""
+        WITH places AS ({_PLACES})
+        SELECT b.*, {", ".join(f"p.{name}" for name in _PLACED)}, p.flags AS place_flags, p.countries
+        FROM _behaviour b LEFT JOIN places p USING (source_ip) ORDER BY source_ip""")
+    made = [_judged(batch, context) for batch in found.to_arrow_reader(_BATCH)]
+    db.execute("DROP TABLE _behaviour")
+    return pa.concat_tables([SOURCES.empty_table(), *made])
 
 
-def _context(seen: list[dict[str, Any]]) -> Context:
-    clients = [
-        r
-        for r in seen
-        if r["c2_posts"] and not r["sessions"] and not r["loopback"] and not r["panel"] and not r["managed"]
-    ]
-    regular = [r for r in clients if r["c2_posts"] > 3]
-    first = min((r["c2_first"] for r in regular), default=None)
+def _context(db: duckdb.DuckDBPyConnection) -> Context:
+    found = db.sql(
+        "SELECT c2_first, c2_posts, c2_bytes, c2 FROM _behaviour "
+        "WHERE c2_posts > 0 AND sessions = 0 AND NOT loopback AND panel = 0 AND managed = 0"
+    ).to_arrow_table()
+    clients = found.to_pylist()
+    first = min((r["c2_first"] for r in clients if r["c2_posts"] > 3), default=None)
     return Context(first, statistics.median([r["c2_bytes"] / r["c2"] for r in clients]) if clients else 0.0)
 
 
-def _places(db: duckdb.DuckDBPyConnection) -> dict[str, dict[str, Any]]:
-    """Where each address lay on the first day it was seen; a rare origin on any day is kept."""
-    rows = db.sql("""
-        SELECT source_ip, arg_min(country_iso_code, day) AS country_iso_code, arg_min(country_as_of, day) AS country_as_of,
-               arg_min(country_says, day) AS country_says, arg_min(as_number, day) AS as_number,
-               arg_min(as_organization_name, day) AS as_organization_name, arg_min(anonymity, day) AS anonymity,
-               min(rare_origin) AS rare_origin, min(rare_grade) AS rare_grade, arg_min(flags, day) AS flags,
-               count(DISTINCT country_iso_code) AS countries
-        FROM addresses GROUP BY source_ip ORDER BY source_ip""").to_arrow_table()
-    return {row["source_ip"]: row for row in rows.to_pylist()}
+_PLACES: Final = """
+    SELECT source_ip, arg_min(country_iso_code, day) AS country_iso_code, arg_min(country_as_of, day) AS country_as_of,
+           arg_min(country_says, day) AS country_says, arg_min(as_number, day) AS as_number,
+           arg_min(as_organization_name, day) AS as_organization_name, arg_min(anonymity, day) AS anonymity,
+           min(rare_origin) AS rare_origin, min(rare_grade) AS rare_grade, arg_min(flags, day) AS flags,
+           count(DISTINCT country_iso_code) AS countries
+    FROM addresses GROUP BY source_ip"""
+"""Where each address lay on the first day it was seen; a rare origin on any day is kept."""
 
 
-def _rarity(place: dict[str, Any]) -> dict[str, Any]:
-    return {name: place.get(name) for name in ("rare_origin", "rare_grade")}
+def _judged(batch: pa.RecordBatch, context: Context) -> pa.Table:
+    """Return the rows of SOURCES of some addresses: what was counted as it stands, and the judgement on it."""
+    asked = batch.drop_columns([name for name in _PLACED if name not in {"rare_origin", "rare_grade"}])
+    verdicts = [_verdict(row, context) for row in asked.to_pylist()]
+    columns = {name: [verdict[place] for verdict in verdicts] for place, name in enumerate(_JUDGED)}
+    return pa.table(
+        {
+            f.name: pa.array(columns[f.name], f.type)
+            if f.name in columns
+            else batch.column(_COUNTED.get(f.name, f.name)).cast(f.type)
+            for f in SOURCES
+        },
+        schema=SOURCES,
+    )
 
 
-def _row(row: dict[str, Any], place: dict[str, Any], context: Context) -> dict[str, Any]:
-    role, confidence, reasons = role_of({**row, **_rarity(place)}, context)
-    flags = set((place.get("flags") or "").split(";")) - {""}
-    if place.get("countries", 0) > 1:
+def _verdict(row: dict[str, Any], context: Context) -> tuple[str, str, str, str | None]:
+    role, confidence, reasons = role_of(row, context)
+    flags = set((row["place_flags"] or "").split(";")) - {""}
+    if (row["countries"] or 0) > 1:
         flags.add("country_changed")
     if row["sessions"] and row["refused"] >= MANY_FAILURES:
         flags.add("success_after_guessing")
-    return {
-        **{name: place.get(name) for name in SOURCES.names},
-        "source_ip": row["source_ip"],
-        "role": role,
-        "role_confidence": confidence,
-        "because": because(reasons),
-        "first_seen": row["first_seen"],
-        "last_seen": row["last_seen"],
-        "rdp_sessions": row["sessions"],
-        "rdp_failures": row["refused"],
-        "http_requests": row["requests"],
-        "flags": ";".join(sorted(flags)) or None,
-    }
+    return role, confidence, because(reasons), ";".join(sorted(flags)) or None
 
 
 RULE = Rule("sources", "Who came, from where, as what", ("events", "addresses", "sessions", "endpoints"), SOURCES, _run)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from forensics.instants import iso, microseconds
 from forensics.limits import MAX_FIELD_SHOWN
 from forensics.model import Report
+from forensics.reports._csv_columns import csv_block
 from forensics.text import visible
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _FORMULA: Final = frozenset("=+-@'")
-_LONG: Final = frozenset({"because", "locators", "country_says", "source_ips", "sentence", "settings", "stays"})
+LONG: Final = frozenset({"because", "locators", "country_says", "source_ips", "sentence", "settings", "stays"})
 """Columns that the tool itself writes, bounded by what is in the case; cutting them would break their form."""
 
 _BATCH: Final = 10_000
@@ -34,7 +35,7 @@ _BATCH: Final = 10_000
 def cell(name: str, value: object) -> str:
     """Return one value as the text of a CSV cell.
 
-    Text is made visible and cut to MAX_FIELD_SHOWN, columns in `_LONG` excepted; a first character that would start a
+    Text is made visible and cut to MAX_FIELD_SHOWN, columns in `LONG` excepted; a first character that would start a
     formula gets an apostrophe before it.
     """
     if value is None:
@@ -48,7 +49,7 @@ def cell(name: str, value: object) -> str:
         value = json.dumps(value, sort_keys=True, ensure_ascii=False)
     if value is None:
         return ""
-    text = visible(str(value), None if name in _LONG else MAX_FIELD_SHOWN)
+    text = visible(str(value), None if name in LONG else MAX_FIELD_SHOWN)
     return f"'{text}" if text[:1] in _FORMULA else text
 
 
@@ -105,6 +106,8 @@ def csv_report(filename: str, title: str, table: str, schema: pa.Schema, order: 
     query = f"SELECT {listed} FROM {table} ORDER BY {order}"  # noqa: S608
 
     def write(db: duckdb.DuckDBPyConnection) -> Iterator[bytes]:
-        return csv_lines(schema.names, stream(db, query))
+        yield from csv_lines(schema.names, ())
+        for batch in db.sql(query).to_arrow_reader(_BATCH):
+            yield csv_block(schema.names, batch, cell, LONG)
 
     return Report(filename.replace(".", "_"), filename, title, (table,), write)

@@ -1,0 +1,119 @@
+"""What keeps a large case fast and small gives the same bytes as the plain way to do it."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import forensics
+from forensics.analysis import _segments, beacons
+from forensics.analysis._segments import spread
+from forensics.case import Case, connect, roomy
+from forensics.reports._cells import LONG, cell, csv_lines
+from forensics.reports._csv_columns import csv_block
+from forensics.schemas import TABLES
+
+TEXTS = st.text(alphabet=st.characters(exclude_categories=("Cs",)), max_size=30) | st.sampled_from(
+    ["=1+1", "'", '"', "\\x1b", "-", "a" * 600, "@x", "é" * 300, "\n", "", ' "quoted" ']
+)
+ROWS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "text": st.none() | TEXTS,
+            "because": st.none() | TEXTS,
+            "time": st.none()
+            | st.datetimes(datetime(1990, 1, 1), datetime(2099, 1, 1), timezones=st.just(UTC))
+            | st.just(datetime(2017, 1, 18, 9, 3, 9, tzinfo=UTC)),
+            "number": st.none() | st.integers(-(2**63), 2**63 - 1),
+            "share": st.none() | st.floats(),
+            "day": st.none() | st.dates(date(1990, 1, 1), date(2099, 1, 1)),
+            "sure": st.none() | st.booleans(),
+        }
+    ),
+    min_size=1,
+    max_size=8,
+)
+SCHEMA = pa.schema(
+    [
+        ("text", pa.string()),
+        ("because", pa.string()),
+        ("time", pa.timestamp("us", "UTC")),
+        ("number", pa.int64()),
+        ("share", pa.float64()),
+        ("day", pa.date32()),
+        ("sure", pa.bool_()),
+    ]
+)
+
+
+@given(ROWS)
+def test_a_block_of_csv_is_the_bytes_of_its_cells_one_by_one(rows: list[dict[str, object]]) -> None:
+    (batch,) = pa.Table.from_pylist(rows, SCHEMA).combine_chunks().to_batches()
+    slow = b"".join(csv_lines(SCHEMA.names, batch.to_pylist()))
+    fast = b"".join(csv_lines(SCHEMA.names, ())) + csv_block(SCHEMA.names, batch, cell, LONG)
+    assert fast == slow
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 10**9)), max_size=40), st.booleans())
+def test_the_order_of_a_key_is_the_order_of_series_and_value(rows: list[tuple[int, int]], halves: bool) -> None:
+    series = np.array([s for s, _ in rows], np.int64)
+    values = np.array([v for _, v in rows], np.float64) / (2 if halves else 1)
+    assert _segments._sorted(series, values).tolist() == values[np.lexsort((values, series))].tolist()
+
+
+def test_values_that_no_key_holds_are_sorted_as_well() -> None:
+    series, values = np.array([1, 0, 0]), np.array([0.25, 1e12, -3.0])
+    assert spread(series, values, 2).low.tolist() == [-3.0, 0.0]
+
+
+@pytest.fixture
+def regular(tmp_path: Path) -> Case:
+    """Several addresses that ask for several paths by a timer each."""
+    lines = []
+    for minute in range(240):
+        for host in range(5):
+            if minute % (host + 1) == 0:
+                when = f"18/Jan/2017:{minute // 60:02d}:{minute % 60:02d}:00 +0000"
+                lines += [
+                    f'198.51.100.{host} - - [{when}] "POST {path} HTTP/1.1" 200 {100 + host}\n'
+                    for path in ("/a.jsp", "/b.jsp")
+                ]
+    log = tmp_path / "access_log.2017-01-18.txt"
+    log.write_text("".join(lines))
+    return forensics.analyze(log, out=tmp_path / "case", workers=1)
+
+
+def test_beacons_are_the_same_whatever_is_held_at_once(regular: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = regular.table("beacons")
+    assert expected.num_rows == 10
+    monkeypatch.setattr(beacons, "_PORTION", 100)
+    monkeypatch.setattr(beacons, "_READ", 64)
+    with regular.database() as db:
+        assert beacons.RULE.run(db).equals(expected)
+
+
+def test_a_question_too_large_for_the_databases_memory_is_asked_again_with_all_there_is(tmp_path: Path) -> None:
+    with connect(tmp_path) as db:
+        db.execute("SET memory_limit = '1MB'")
+        tried = []
+
+        def ask() -> int:
+            tried.append(db.sql("SELECT current_setting('memory_limit')").fetchall())
+            if len(tried) == 1:
+                raise duckdb.OutOfMemoryException
+            return 7
+
+        assert roomy(db, ask) == 7
+        assert tried[0] != tried[1]
+
+
+def test_nothing_that_was_spilt_stays_in_a_case(regular: Case) -> None:
+    assert not list(regular.folder.rglob(".*"))
+    assert {path.stem for path in (regular.folder / "tables").glob("*.parquet")} <= set(TABLES)
