@@ -97,6 +97,31 @@ CHAIN: Final = pa.schema(
 """One row a stay of an operator at an address, in order: until when, which address came next, and after how many seconds.
 `faster_than_travel` is a sign of proxies, no alarm."""
 
+REGISTRATIONS: Final = pa.schema(
+    [
+        ("network", TEXT),
+        ("name", TEXT),
+        ("holder", TEXT),
+        ("country_iso_code", TEXT),
+        ("abuse_contact", TEXT),
+        ("handle", TEXT),
+        ("type", TEXT),
+        ("status", TEXT),
+        ("registered", TEXT),
+        ("last_changed", TEXT),
+        ("changed_since", pa.bool_()),
+        ("source_ips", TEXT),
+        ("registry", TEXT),
+        ("asked_for", TEXT),
+        ("asked_on", TEXT),
+        ("url", TEXT),
+        ("sha256", TEXT),
+        ("refused", TEXT),
+    ]
+)
+"""One row an answer of a registry (RDAP), which speaks of the day `asked_on` alone. `changed_since`: the registration was
+last changed after the first event of an address in it, so the holder of then may have been another. Empty without --online."""
+
 HOURS: Final = pa.schema([("weekday", pa.int32()), ("hour", pa.int32()), ("acts", pa.int64()), ("days", pa.int64())])
 """One row an hour of a weekday (1 Monday to 7 Sunday, UTC): slots of ten minutes in which an operator did something."""
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from forensics.enrichment import Question
     from forensics.identify import Identified
     from forensics.model import Parser
     from forensics.query import Shown
@@ -116,6 +117,22 @@ def draw_findings(rows: Iterable[Mapping[str, Any]]) -> None:
         grid.add_row(str(row["rank"]), Text(mark, style="dim"), Text(shown(row["sentence"]), style=style))
     console.print(Text("── Findings ──", style="bold"))
     console.print(grid)
+
+
+_QUESTIONS_SHOWN: Final = 40
+
+
+def draw_questions(questions: Sequence[Question]) -> None:
+    """Say, before anything is sent, what would be sent to whom and what they learn by it."""
+    say(f"--online would send {len(questions)} questions by HTTPS (RDAP), each to the registry of its network:")
+    for question in questions[:_QUESTIONS_SHOWN]:
+        say(f"  to {question.registry}: {question.address}, for {', '.join(question.covers[:8])}")
+    if len(questions) > _QUESTIONS_SHOWN:
+        say(f"  and {len(questions) - _QUESTIONS_SHOWN} more")
+    say(
+        "Each registry, any it passes the question on to, and whoever watches the line learns that you look at these networks "
+        "now. Where a registry names another network, the address itself is asked for once more. Nothing else is sent."
+    )
 
 
 def write_rows(rows: Iterable[dict[str, Any]], form: str, name: str) -> None:

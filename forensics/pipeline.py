@@ -38,6 +38,7 @@ def analyze(
     force: bool = False,
     progress: Callable[[str, int], None] = lambda _stage, _done: None,
     password: bytes | None = None,
+    online: enrichment.Online | None = None,
 ) -> Case:
     """Read evidence, account for every byte, place and stitch, and publish the case folder `out`.
 
@@ -50,6 +51,7 @@ def analyze(
         force: replace an older case of that name.
         progress: told how the work goes on.
         password: what opens encrypted members of archives; it enters no output.
+        online: how registries may be asked about addresses; None opens no socket.
 
     Raises:
         ForensicsError: one of its kinds, each with what, where and what to do.
@@ -69,7 +71,7 @@ def analyze(
         for name, rows in accounts(plan, files).items():
             building.write_table(name, rows)
         with building.database() as db:
-            copied = _ask(db, building, witnesses, options, progress)
+            copied = _ask(db, building, witnesses, options, online, progress)
         check_unchanged(plan, files)
         building.audit("finish")
         building.write_manifest({**_facts(found, plan, files, witnesses, options), "duplicates": copied})
@@ -85,6 +87,7 @@ def _ask(
     building: Draft,
     witnesses: enrichment.Witnesses,
     options: Options,
+    online: enrichment.Online | None,
     progress: Callable[[str, int], None],
 ) -> int:
     """Name the copies, place the addresses, run the rules in the order of their needs, write the reports; return how many copies."""
@@ -105,10 +108,29 @@ def _ask(
         building.write_table(rule.name, roomy(db, partial(rule.run, db)))
         bind(db, building.folder, rule.name, rule.schema)
         progress(f"asking {rule.name}", 1)
+    _register(db, building, online)
     for report in reports().values():
         building.write(report.filename, report.write(db))
         progress(f"writing {report.filename}", 1)
     return len(copied)
+
+
+def _register(db: duckdb.DuckDBPyConnection, building: Draft, online: enrichment.Online | None) -> None:
+    """Ask registries about the addresses of the roles that were allowed, if any; keep what they said as they said it."""
+    seen = {}
+    answers: list[enrichment.Answer] = []
+    if online is not None:
+        seen = dict(
+            db.execute(
+                "SELECT source_ip, first_seen FROM sources WHERE list_contains(?, role) ORDER BY source_ip",
+                [list(online.roles)],
+            ).fetchall()
+        )
+        answers = [answer for answer in enrichment.ask(seen, online) if answer.concerns(seen)]
+        building.audit("online", asked=[(a.registry, a.asked_for, a.asked_on) for a in answers])
+        building.write("rdap.jsonl", enrichment.lines(answers))
+    building.write_table("registrations", enrichment.registrations(answers, seen))
+    bind(db, building.folder, "registrations", TABLES["registrations"])
 
 
 def _facts(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
-from forensics.answers import BEACONS, CHAIN, COVERAGE, FINDINGS, HOURS, LINKS, VICTIMS, ZONES
+from forensics.answers import BEACONS, CHAIN, COVERAGE, FINDINGS, HOURS, LINKS, REGISTRATIONS, VICTIMS, ZONES
 from forensics.columns import TEXT, TIME, WORD
 
 if TYPE_CHECKING:
@@ -273,6 +273,7 @@ TABLES: Final[Mapping[str, pa.Schema]] = {
     "zones": ZONES,
     "coverage": COVERAGE,
     "findings": FINDINGS,
+    "registrations": REGISTRATIONS,
     "milestones": MILESTONE_ROWS,
     "timeline": TIMELINE,
 }

@@ -42,6 +42,19 @@ PasswordFile = Annotated[
 AskPassword = Annotated[
     bool, typer.Option("--ask-password", help="Ask for the password that opens encrypted archives; it is kept nowhere.")
 ]
+Online = Annotated[
+    bool,
+    typer.Option("--online", help="Ask registries (RDAP) about networks; says first what would be sent to whom."),
+]
+Yes = Annotated[bool, typer.Option("--yes", help="With --online: send without asking.")]
+AskAbout = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--ask-about",
+        metavar="ROLE",
+        help="With --online: roles whose networks are asked about; relay, researcher, implant if none. Repeatable.",
+    ),
+]
 Shadows = Annotated[
     bool, typer.Option("--shadow-copies", help="Also read the volume shadow copies inside disk images.")
 ]

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
@@ -13,11 +14,12 @@ import typer
 from forensics.errors import ForensicsError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from forensics.case import Case
     from forensics.cli._options import Format
+    from forensics.enrichment import Online, Question
 
 
 @contextmanager
@@ -54,6 +56,34 @@ def password_in(file: Path | None, *, ask: bool = False) -> bytes | None:
         return file.read_bytes().split(b"\n", 1)[0].removesuffix(b"\r")
     except OSError as error:
         raise UsageError(f"{file} cannot be read ({error.strerror}); --password-file names a file") from error
+
+
+def online_as_typed(asked: bool, yes: bool, roles: list[str] | None = None) -> Online | None:  # noqa: FBT001
+    """Return how registries may be asked, None where --online was not typed; UsageError for a role that is none."""
+    if not asked:
+        return None
+    from datetime import UTC, datetime
+
+    from platformdirs import user_cache_path
+
+    from forensics import console
+    from forensics.enrichment import Online
+    from forensics.model import ROLES
+
+    for role in roles or ():
+        if role not in ROLES:
+            raise UsageError(f"no role is called '{role}'; roles are {', '.join(ROLES)}")
+
+    def consent(questions: Sequence[Question]) -> bool:
+        console.draw_questions(questions)
+        if yes:
+            return True
+        if not sys.stdin.isatty():
+            raise UsageError("--online sends nothing unasked: answer at a terminal, or say --yes")
+        return typer.confirm("Send these?", err=True)
+
+    online = Online(consent, datetime.now(UTC).date(), cache=user_cache_path("c2trail") / "rdap.jsonl")
+    return replace(online, roles=tuple(roles)) if roles else online
 
 
 def open_folder(folder: Path) -> Case:

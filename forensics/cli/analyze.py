@@ -7,8 +7,21 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from forensics.cli._options import AskPassword, Force, Geo, Out, PasswordFile, Patterns, Shadows, Workers, Zone
-from forensics.cli._running import draw_timeline, orderly, password_in
+from forensics.cli._options import (
+    AskAbout,
+    AskPassword,
+    Force,
+    Geo,
+    Online,
+    Out,
+    PasswordFile,
+    Patterns,
+    Shadows,
+    Workers,
+    Yes,
+    Zone,
+)
+from forensics.cli._running import draw_timeline, online_as_typed, orderly, password_in
 from forensics.errors import EvidenceError
 
 
@@ -36,6 +49,9 @@ def analyze(
     password_file: PasswordFile = None,
     ask_password: AskPassword = False,
     shadow_copies: Shadows = False,
+    online: Online = False,
+    yes: Yes = False,
+    ask_about: AskAbout = None,
 ) -> None:
     """Analyse seized logs and publish a case folder.
 
@@ -61,6 +77,7 @@ def analyze(
             workers,
             force=force,
             password=password_in(password_file, ask=ask_password),
+            online=online_as_typed(online, yes, ask_about),
         )
 
 
@@ -82,6 +99,7 @@ def _run(
     *,
     force: bool,
     password: bytes | None = None,
+    online: Any = None,
 ) -> None:
     from forensics import console, pipeline, query
 
@@ -95,6 +113,7 @@ def _run(
             force=force,
             progress=progress.advance,
             password=password,
+            online=online,
         )
     draw_timeline(case, None)
     console.draw_findings(query.rows(case, "findings"))

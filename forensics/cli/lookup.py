@@ -6,8 +6,8 @@ from typing import Annotated, Final
 
 import typer
 
-from forensics.cli._options import Format, Geo, Show
-from forensics.cli._running import orderly, print_rows
+from forensics.cli._options import Format, Geo, Online, Show, Yes
+from forensics.cli._running import online_as_typed, orderly, print_rows
 
 
 def lookup(
@@ -15,6 +15,8 @@ def lookup(
     at: Annotated[str | None, typer.Option("--at", help="The day of the event, YYYY-MM-DD.")] = None,
     geo: Geo = None,
     show: Show = Format.TABLE,
+    online: Online = False,
+    yes: Yes = False,
 ) -> None:
     """Say what every witness says of an address on a day.
 
@@ -26,7 +28,10 @@ def lookup(
     with orderly():
         day = typed_date(at) if at else None
         witnesses = enrichment.load(geo or [])
-        print_rows((fact for ip in addresses for fact in witnesses.lookup(ip, day)), "facts", show)
+        told = [fact for ip in addresses for fact in witnesses.lookup(ip, day)]
+        asked = online_as_typed(online, yes)
+        answers = enrichment.ask(addresses, asked) if asked else []
+        print_rows(iter([*told, *enrichment.registered(addresses, answers, day)]), "facts", show)
 
 
 COMMANDS: Final = {"lookup": lookup}

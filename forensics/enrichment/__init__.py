@@ -14,6 +14,8 @@ import pyarrow.compute as pc
 from forensics.enrichment._database import listing, sha256
 from forensics.enrichment._kinds import embedded, kind_of, kinds_of
 from forensics.enrichment._placing import columns, opinions, silence
+from forensics.enrichment._rdap import Answer, Online, Question, ask, facts, lines
+from forensics.enrichment._registrations import registered, registrations
 from forensics.enrichment._witness import Addresses, Pairs
 from forensics.errors import DatabaseError, UsageError
 from forensics.packaged import geo_dir
@@ -28,6 +30,21 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from forensics.enrichment._witness import Kind, Witness
+
+__all__ = [
+    "Answer",
+    "Online",
+    "Question",
+    "Witnesses",
+    "ask",
+    "facts",
+    "kinds",
+    "lines",
+    "load",
+    "registered",
+    "registrations",
+    "verify",
+]
 
 BLOCK: Final = 1 << 16
 """Pairs that are placed at once: temporaries of about 100 MB with every embedded witness."""
