@@ -25,3 +25,8 @@ def sample_formats() -> Path:
 def sample_evidence() -> list[Path]:
     """Return the folders of the synthetic sample logs, as a responder would have copied them off the server."""
     return [_folder("sample_logs") / name for name in ("Tomcat", "Windows")]
+
+
+def report_data() -> Path:
+    """Return the folder of what report.html embeds and others wrote."""
+    return _HERE / "_data" / "report"

@@ -6,7 +6,7 @@ import platform
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from forensics import __version__, enrichment
 from forensics.analysis import rules
@@ -21,12 +21,15 @@ from forensics.instants import typed_date
 from forensics.model import Options, PassedOver
 from forensics.reading import ReadFile, accounts, check_unchanged, read
 from forensics.reports import reports
-from forensics.schemas import TABLES
+from forensics.schemas import RUN, TABLES, WITNESSES, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import duckdb
+    import pyarrow as pa
+
+_PACKAGES: Final = ("cryptography", "duckdb", "evtx", "inflate64", "jinja2", "maxminddb", "numpy", "pandas", "pyarrow")
 
 
 def analyze(
@@ -68,7 +71,7 @@ def analyze(
             "start", version=__version__, options=_options(options), paths=[str(p.absolute()) for p in places]
         )
         files = read(plan, building.parts, workers=count, audit=building.audit, progress=progress)
-        for name, rows in accounts(plan, files).items():
+        for name, rows in {**accounts(plan, files), **_circumstances(found, witnesses, options)}.items():
             building.write_table(name, rows)
         with building.database() as db:
             copied = _ask(db, building, witnesses, options, online, progress)
@@ -91,7 +94,7 @@ def _ask(
     progress: Callable[[str, int], None],
 ) -> int:
     """Name the copies, place the addresses, run the rules in the order of their needs, write the reports; return how many copies."""
-    for name in ("evidence", "ledger", "events", "rejects", "skips"):
+    for name in ("run", "witnesses", "evidence", "ledger", "events", "rejects", "skips"):
         bind(db, building.folder, name, TABLES[name])
     copied = copies(db)
     building.write_table("duplicates", copied)
@@ -152,11 +155,10 @@ def _facts(
     for outcome, _, records, size in totals.rows():
         ledger[f"{outcome}s"]["records"] += records
         ledger[f"{outcome}s"]["bytes"] += size
-    packages = ("cryptography", "duckdb", "evtx", "inflate64", "maxminddb", "numpy", "pandas", "pyarrow")
     return {
         "tool": {"name": "c2trail", "version": __version__},
         "python": platform.python_version(),
-        "packages": {name: version(name) for name in packages},
+        "packages": {name: version(name) for name in _PACKAGES},
         "options": _options(options),
         "evidence": [
             {
@@ -177,6 +179,36 @@ def _facts(
         },
         "witnesses": witnesses.describe(),
     }
+
+
+def _circumstances(found: Found, witnesses: enrichment.Witnesses, options: Options) -> dict[str, pa.Table]:
+    """Return the tables of what decided the result beside the evidence, so that a report can tell it."""
+    rows = [("tool", "c2trail", __version__), ("tool", "python", platform.python_version())]
+    rows += [("package", name, version(name)) for name in _PACKAGES]
+    rows += [("option", name, _said(value)) for name, value in _options(options).items()]
+    rows += [("failed" if p.failed else "passed_over", p.label, p.why) for p in found.passed_over]
+    return {
+        "run": table([dict(zip(RUN.names, row, strict=True)) for row in rows], RUN),
+        "witnesses": table(
+            [
+                {
+                    **{name: w[name] for name in ("kind", "name", "licence", "attribution", "file", "sha256")},
+                    "first_date": min(w["dates"], default=None),
+                    "last_date": max(w["dates"], default=None),
+                    "dates": len(w["dates"]),
+                }
+                for w in witnesses.describe()
+            ],
+            WITNESSES,
+        ),
+    }
+
+
+def _said(value: object) -> str:
+    """Return the value of an option as it would be typed."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return " ".join(value) if isinstance(value, tuple) else str(value or "")
 
 
 def _options(options: Options) -> dict[str, Any]:

@@ -88,6 +88,25 @@ DUPLICATES: Final = pa.schema(
 """One row an event that stands in another file too: a live log and its export, a backup, a shadow copy. The view `events`
 leaves these copies out; `all_events` has them."""
 
+RUN: Final = pa.schema([("kind", TEXT), ("name", TEXT), ("value", TEXT)])
+"""One row a thing that decided the result beside evidence and witnesses: `tool`, `package`, `option`; `passed_over` names what was
+found or named and not read (`value` says why), `failed` what could not be."""
+
+WITNESSES: Final = pa.schema(
+    [
+        ("kind", TEXT),
+        ("name", TEXT),
+        ("first_date", TEXT),
+        ("last_date", TEXT),
+        ("dates", pa.int64()),
+        ("licence", TEXT),
+        ("attribution", TEXT),
+        ("file", TEXT),
+        ("sha256", TEXT),
+    ]
+)
+"""One row a database or list that was asked: of which dates, under which licence."""
+
 EVIDENCE: Final = pa.schema(
     [
         ("evidence_id", TEXT),
@@ -258,6 +277,8 @@ TABLES: Final[Mapping[str, pa.Schema]] = {
     "rejects": REJECTS,
     "skips": SKIPS,
     "duplicates": DUPLICATES,
+    "run": RUN,
+    "witnesses": WITNESSES,
     "evidence": EVIDENCE,
     "ledger": LEDGER,
     "addresses": ADDRESSES,
