@@ -8,7 +8,7 @@ from forensics.reports._html.sections import LISTINGS
 
 _NEEDS = (
     *("run", "witnesses", "evidence", "ledger", "rejects", "sources", "sessions", "timeline", "milestones", "findings"),
-    *("chain", "links", "endpoints", "victims", "beacons", "hours", "zones", "coverage"),
+    *("chain", "links", "endpoints", "victims", "beacons", "hours", "zones", "coverage", "registrations"),
 )
 
 REPORT = Report(

@@ -25,19 +25,19 @@ if TYPE_CHECKING:
 MAX_ACTS: Final = 200_000
 """Rows that the page carries; more stand in timeline.csv alone, the operator's last of all."""
 
-MAX_ACT_BYTES: Final = 12_000_000
-"""Of the file's 20 MB; at 200,000 rows 60 bytes each, of which 30 are numbers."""
+MAX_PAGE_BYTES: Final = 19_000_000
+"""What the page may take with all that is in it; what the tables leave of it is the rows'. 200,000 rows of which every one has
+an address and a sentence of its own take 26 MB; those of real servers repeat, and take a quarter of that."""
 
 _BATCH: Final = 10_000
 _LOCATOR: Final = re.compile(r"([^:]*):([0-9]+)\+([0-9]+)(?:#([0-9]+))?", re.ASCII)
-_AS_THEY_ARE: Final = ("span", "count", "message", "kind", "file", "length")
+_AS_THEY_ARE: Final = ("span", "count", "message", "kind", "address", "file", "length")
 _DIFFERENCES: Final = 24
 """Bytes that a row's time, offset and ordinal take as differences to those before, with commas, on a long average."""
 
 KIND: Final = (
     "act",
     "session_uid",
-    "source_ip",
     "role",
     "country_iso_code",
     "as_organization_name",
@@ -53,7 +53,7 @@ KIND: Final = (
 """Columns that repeat together: a row names their combination by number."""
 
 _QUERY: Final = f"""
-SELECT time, time_end, message, count, locator, {LANE_OF} AS lane, {", ".join(KIND)} FROM timeline
+SELECT time, time_end, message, source_ip, count, locator, {LANE_OF} AS lane, {", ".join(KIND)} FROM timeline
 ORDER BY CASE WHEN rare_grade <> '' OR milestone <> '' THEN 0 WHEN {LANE_OF} = 'operator' THEN 1
   WHEN {LANE_OF} = 'implant' THEN 2 WHEN {LANE_OF} = 'other' THEN 3 ELSE 4 END, time, locator, act, source_ip, message
 LIMIT {MAX_ACTS}
@@ -78,13 +78,14 @@ class _Words:
 
 
 class Acts:
-    """The rows that the page carries, the operator's and the rare origins' first, until the room is used up."""
+    """The rows that the page carries, the operator's and the rare origins' first, until `room` bytes are used up."""
 
-    def __init__(self, db: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, db: duckdb.DuckDBPyConnection, room: int) -> None:
+        self._room = room
         self.total = int(db.sql("SELECT count(*) AS n FROM timeline").to_arrow_table()["n"][0].as_py())
         self._words, self._messages, self._kinds, self._files = _Words(), _Words(), _Words(), _Words()
-        self._rows = {name: array("q") for name in ("time", "span", "count", "message", "kind", "file")}
-        self._rows |= {name: array("q") for name in ("offset", "length", "ordinal")}
+        self._rows = {name: array("q") for name in ("time", "span", "count", "message", "kind")}
+        self._rows |= {name: array("q") for name in ("address", "file", "offset", "length", "ordinal")}
         self._numbers = 0
         for batch in db.sql(_QUERY).to_arrow_reader(_BATCH):
             if not all(self._add(row) for row in batch.to_pylist()):
@@ -99,7 +100,7 @@ class Acts:
         kind = tuple(self._word(row[name]) for name in ("lane", *KIND))
         message = shown(row["message"])
         used = self._words.bytes + self._messages.bytes + self._kinds.bytes + self._numbers
-        if used > MAX_ACT_BYTES:
+        if used > self._room:
             return False
         place = _LOCATOR.fullmatch(row["locator"] or "")
         time = microseconds(row["time"])
@@ -108,7 +109,8 @@ class Acts:
             "span": microseconds(row["time_end"]) - time if row["time_end"] else 0,
             "count": row["count"] or 1,
             "message": self._messages(message, _size(message)),
-            "kind": self._kinds(kind, 5 * len(kind)),
+            "kind": self._kinds(kind, 3 + sum(len(str(number)) + 1 for number in kind)),
+            "address": self._word(row["source_ip"]),
             "file": self._files(shown(place[1]), 0) if place else -1,
             "offset": int(place[2]) if place else 0,
             "length": int(place[3]) if place else 0,

@@ -8,7 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from forensics.packaged import report_data
-from forensics.reports._html.listing import Column, Known, Row, cell, parts, rows_of
+from forensics.reports._html.listing import Column, Known, Row, cell, cut, parts, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -122,7 +122,7 @@ def _dot(row: Mapping[str, Any], place: Mapping[str, Any], taken: list[tuple[int
         return Dot(what, place["name"], said, x, y, radius, "", 0, 0, "start")
     label = place["name"] if number == 1 else f"{place['name']} ({number:,})"
     if what == "rare origin":
-        label = f"{label}: {parts(row['source_ips'], ';')[0]}"
+        label = f"{label}: {cut(parts(row['source_ips'], ';')[0], 60)}"
     length = round(len(label) * 17)
     east = x + radius + 14 + length < 2000
     start = x + radius + 14 if east else x - radius - 14 - length

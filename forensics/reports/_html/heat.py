@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from forensics.reports._html.listing import rows_of
+from forensics.reports._html.listing import cut, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +45,9 @@ def heat(db: duckdb.DuckDBPyConnection) -> Heat | None:
         said = f"fit {row['fit']:.2f}"
         if row["client_sessions"]:
             said += f", clock of the client in {row['client_sessions']:,} session{'' if row['client_sessions'] == 1 else 's'}"
-        zones.append((f"UTC{row['offset']}", said, [_local(hour, row["offset_minutes"]) for hour in range(24)]))
+        zones.append(
+            (cut(f"UTC{row['offset']}", 20), said, [_local(hour, row["offset_minutes"]) for hour in range(24)])
+        )
     return Heat(days, zones, sum(counts.values()))
 
 

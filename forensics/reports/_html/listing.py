@@ -21,8 +21,12 @@ if TYPE_CHECKING:
 MAX_ROWS: Final = 2_000
 """Rows of one table in the page; a browser lays out a few thousand at once. All of them stand in the CSV beside it."""
 
-MAX_BYTES: Final = 600_000
-"""Text of one table in the page, markup apart, so that all tables together stay far below the file's limit."""
+MAX_BYTES: Final = 800_000
+"""What one table may take of the page, so that all tables together leave room for the timeline."""
+
+_ROW: Final = 30
+_MARKUP: Final = 60
+"""Bytes of markup around a cell or one of its items, at most; a time is written twice."""
 
 MAX_REASONS: Final = 6
 MAX_LOCATORS: Final = 8
@@ -81,6 +85,8 @@ class Filled:
     listing: Listing
     rows: list[Row] = field(default_factory=list)
     total: int = 0
+    size: int = 0
+    """About how many bytes of the file the rows take, rather more than less."""
 
     @property
     def left(self) -> int:
@@ -110,12 +116,12 @@ def count(db: duckdb.DuckDBPyConnection, query: str) -> int:
 def fill(db: duckdb.DuckDBPyConnection, listing: Listing, known: Known) -> Filled:
     """Return a listing with the first rows of its order, as many as the page has room for."""
     filled = Filled(listing, total=count(db, listing.query))
-    size = 0
     for values in rows_of(db, listing.query, MAX_ROWS):
         cells = tuple(cell(column, values.get(column.name), known) for column in listing.columns)
-        size += sum(weight(one) for one in cells)
-        if size > MAX_BYTES:
+        size = _ROW + sum(weight(one) for one in cells)
+        if filled.size + size > MAX_BYTES:
             break
+        filled.size += size
         filled.rows.append(Row(cells, is_rare(values, listing.columns, known.rare)))
     return filled
 
@@ -130,7 +136,7 @@ def weight(one: Cell) -> int:
     """Return about how many bytes a cell takes in the file; a hostile character takes ten when it is spelt out."""
     text = one.text
     own = len(text) if text.isascii() and text.isprintable() else 10 * len(text)
-    return own + 5 * sum(map(text.count, "&<>\"'")) + sum(weight(item) for item in one.items)
+    return _MARKUP + own + 5 * sum(map(text.count, "&<>\"'")) + sum(weight(item) for item in one.items)
 
 
 def cell(column: Column, value: object, known: Known) -> Cell:

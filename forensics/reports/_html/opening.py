@@ -98,7 +98,7 @@ def opening(db: duckdb.DuckDBPyConnection, known: Known) -> Opening:
         Finding(
             row["kind"],
             cell(_SENTENCE, row["sentence"], known),
-            row["confidence"] or "",
+            cut(row["confidence"] or ""),
             cell(_BECAUSE, row["because"], known),
         )
         for row in rows_of(db, "SELECT * FROM findings ORDER BY rank", _FINDINGS)
@@ -140,7 +140,7 @@ def _rare(db: duckdb.DuckDBPyConnection, known: Known) -> list[Rare]:
         ]
         code, grade = row["country_iso_code"] or "", row["rare_grade"]
         # A grade C is reported use: the page names the report, never a country.
-        country = "" if grade == "C" else known.countries.get(code, code)
+        country = "" if grade == "C" else cut(known.countries.get(code, code))
         out.append(
             Rare(
                 cut(row["source_ip"]),
@@ -151,7 +151,7 @@ def _rare(db: duckdb.DuckDBPyConnection, known: Known) -> list[Rare]:
                 cell(_SENTENCE, row["first_seen"], known),
                 cell(_SENTENCE, row["last_seen"], known),
                 ", ".join(acts) or "bare connections",
-                row["role"] or "",
+                cut(row["role"] or ""),
             )
         )
     return out

@@ -15,11 +15,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from forensics.packaged import report_data
-from forensics.reports._html.acts import Acts, static_rows
+from forensics.reports._html.acts import MAX_PAGE_BYTES, Acts, static_rows
 from forensics.reports._html.drawing import drawing, window
 from forensics.reports._html.geography import countries, geography
 from forensics.reports._html.heat import heat
-from forensics.reports._html.listing import Column, Known, Listing, fill, rows_of
+from forensics.reports._html.listing import Column, Known, Listing, cut, fill, rows_of
 from forensics.reports._html.opening import GRADES, opening
 from forensics.reports._html.sections import LISTINGS
 from forensics.text import visible
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 _HERE: Final = Path(__file__).resolve().parent
 _RARE: Final = 10_000
 """Rare origins that are marked wherever they stand; a case has a handful."""
+
+_FRAME: Final = 1_500_000
+"""Scripts, styles, outlines, the opening, the still drawing with its sessions: at most this."""
 
 LIBRARIES: Final = (
     "d3-array",
@@ -101,27 +104,30 @@ def _spelt(value: object) -> object:
 def _facts(db: duckdb.DuckDBPyConnection) -> dict[str, Any]:
     rare = rows_of(db, "SELECT source_ip, rare_grade FROM sources WHERE rare_grade <> '' ORDER BY source_ip", _RARE)
     known = Known(countries(), {row["source_ip"]: row["rare_grade"] for row in rare})
-    first, acts = window(db), Acts(db)
+    first = window(db)
+    listed = {listing.name: fill(db, listing, known) for listing in (*LISTINGS, _TIMELINE)}
     run = {
         (row["kind"], row["name"]): row["value"]
         for row in rows_of(db, "SELECT * FROM run WHERE kind <> 'failed'", 1_000)
     }
+    acts = Acts(db, MAX_PAGE_BYTES - _FRAME - sum(filled.size for filled in listed.values()))
     scripts, style = _scripts(), _read(_HERE / "assets" / "report.css")
     return {
         "policy": _policy([text for _, text in scripts], style),
         "style": Markup(style),  # noqa: S704  # files of this package, never evidence
         "scripts": [(name, Markup(text)) for name, text in scripts],  # noqa: S704
-        "version": run.get(("tool", "c2trail"), ""),
+        "version": cut(run.get(("tool", "c2trail"), "")),
         "opening": opening(db, known),
         "grades": GRADES,
-        "listed": {listing.name: fill(db, listing, known) for listing in (*LISTINGS, _TIMELINE)},
+        "listed": listed,
         "drawing": drawing(db, known, first) if first else None,
         "acts": acts,
         "act_json": (Markup(piece) for piece in acts.json(db, known, first)),  # noqa: S704  # ASCII without <, > and &
         "map": geography(db, known),
         "heat": heat(db),
         "credits": [
-            row["attribution"] for row in rows_of(db, "SELECT DISTINCT attribution FROM witnesses ORDER BY 1", 100)
+            cut(row["attribution"] or "")
+            for row in rows_of(db, "SELECT DISTINCT attribution FROM witnesses ORDER BY 1", 100)
         ],
         "licences": _read(report_data() / "vendor" / "LICENSES.txt").splitlines(),
     }

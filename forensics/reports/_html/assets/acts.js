@@ -16,6 +16,7 @@ const acts = (() => {
   const longest = span.reduce((most, one) => Math.max(most, one), 0);
   const kind = Uint32Array.from(raw.kind);
   const message = Uint32Array.from(raw.message);
+  const address = Uint32Array.from(raw.address);
   const offset = new Float64Array(size);
   const ordinal = new Float64Array(size);
   const last = new Map();
@@ -26,7 +27,9 @@ const acts = (() => {
     last.set(raw.file[i], [offset[i], ordinal[i]]);
   }
 
+  /* A row's address stands beside its kind; `word` asks the kind, `of` the row. */
   const word = (kindNumber, name) => raw.words[raw.kinds[kindNumber][column[name]]];
+  const of = (i, name) => (name === "source_ip" ? raw.words[address[i]] : word(kind[i], name));
   const lanes = raw.lanes.map(([lane]) => lane).filter((lane) => raw.kinds.some((_, k) => word(k, "lane") === lane));
   const laneOfKind = Uint8Array.from(raw.kinds, (_, k) => Math.max(0, lanes.indexOf(word(k, "lane"))));
   const rareOfKind = Uint8Array.from(raw.kinds, (_, k) => (word(k, "rare_grade") ? 1 : 0));
@@ -47,21 +50,23 @@ const acts = (() => {
   /** Ask anew: change what is asked, find the rows, tell everyone. */
   function ask(change) {
     Object.assign(asked, change);
-    const address = asked.address.trim().toLowerCase();
+    const wanted = asked.address.trim().toLowerCase();
     const text = asked.text.trim().toLowerCase();
     const rightKind = Uint8Array.from(raw.kinds, (_, k) =>
       (!asked.session || word(k, "session_uid") === asked.session) &&
       (!asked.role || word(k, "role") === asked.role) &&
-      (!address || word(k, "source_ip").toLowerCase().includes(address)) &&
       (!asked.rare || rareOfKind[k]) &&
       (asked.noise || word(k, "lane") !== "noise") ? 1 : 0);
-    const textOfKind = ["act", "milestone", "user_name", "source_ip", "as_organization_name", "origin_flags", "country_iso_code"];
+    const textOfKind = ["act", "milestone", "user_name", "as_organization_name", "origin_flags", "country_iso_code"];
     const saidByKind = text && Uint8Array.from(raw.kinds, (_, k) =>
       textOfKind.some((name) => word(k, name).toLowerCase().replaceAll("_", " ").includes(text)) ? 1 : 0);
+    const rightWord = Uint8Array.from(raw.words, (one) => (one.toLowerCase().includes(wanted) ? 1 : 0));
+    const saidByWord = text && Uint8Array.from(raw.words, (one) => (one.toLowerCase().includes(text) ? 1 : 0));
     const saidByMessage = text && Uint8Array.from(raw.messages, (one) => (one.toLowerCase().includes(text) ? 1 : 0));
     const found = [];
     for (let i = 0; i < size; i += 1) {
-      if (rightKind[kind[i]] && (!text || saidByKind[kind[i]] || saidByMessage[message[i]])) found.push(i);
+      if (!rightKind[kind[i]] || (wanted && !rightWord[address[i]])) continue;
+      if (!text || saidByKind[kind[i]] || saidByMessage[message[i]] || saidByWord[address[i]]) found.push(i);
     }
     matching = Uint32Array.from(found);
     listeners.forEach((listener) => listener());
@@ -87,9 +92,8 @@ const acts = (() => {
     window: raw.window,
     matching: () => matching,
     said: (i) => raw.messages[message[i]],
-    of: (i, name) => word(kind[i], name),
     times: (i) => raw.count[i],
-    locator, values, ask, seek,
+    of, locator, values, ask, seek,
     listen: (listener) => listeners.push(listener),
   };
 })();
