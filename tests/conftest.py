@@ -40,3 +40,11 @@ def demo_case(tmp_path_factory: pytest.TempPathFactory):
     from forensics.packaged import sample_evidence
 
     return forensics.analyze(*sample_evidence(), out=tmp_path_factory.mktemp("demo") / "case", workers=1)
+
+
+@pytest.fixture(scope="session")
+def hostile(tmp_path_factory: pytest.TempPathFactory):
+    """A case in which every name is the adversary's, analysed once."""
+    import hostile_case
+
+    return hostile_case.case(tmp_path_factory.mktemp("hostile"))
