@@ -62,6 +62,7 @@ EVENT_OUTCOMES: Final = ("success", "failure", "unknown")
 
 TIME_BASES: Final[Mapping[str, str]] = {
     "filetime_utc": "Windows wrote the time in UTC",
+    "unix_utc": "seconds since 1970 in UTC (legacy event logs)",
     "offset_in_log": "the line carries its offset from UTC",
     "utc_by_format": "the format writes its times in UTC, whatever the server's zone",
     "zone_given": "the analyst gave the zone of a local time",

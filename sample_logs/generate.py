@@ -17,6 +17,7 @@ from evtx_event import filetime
 from evtx_writer import write_evtx
 from expected import CHANNEL_FILES, expected
 from exports import exports
+from legacy import legacy_logs
 from other_formats import other_formats
 from rdp_story import remote_desktop_events
 from system_story import system_events
@@ -61,7 +62,7 @@ def files() -> dict[str, bytes]:
         lines[stored] = content.count(b"\n")
     out |= {f"{TOMCAT}/logs/{name}": content for name, content in server_logs().items()}
     out[f"{TOMCAT}/conf/server.xml"] = SERVER_XML.encode("ascii")
-    other = other_formats() | exports() | {name: text.encode() for name, text in CONFIGURATION.items()}
+    other = other_formats() | exports() | legacy_logs() | {name: text.encode() for name, text in CONFIGURATION.items()}
     out |= {f"Formats/{name}": content for name, content in other.items()}
     truth = json.dumps(expected(events, lines), indent=1, ensure_ascii=False)
     out["expected.json"] = truth.encode() + b"\n"

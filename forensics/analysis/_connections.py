@@ -22,6 +22,22 @@ RCM: Final = "Microsoft-Windows-TerminalServices-RemoteConnectionManager"
 CORE: Final = "Microsoft-Windows-RemoteDesktopServices-RdpCoreTS"
 SECURITY: Final = "Microsoft-Windows-Security-Auditing"
 
+_SUCCESSORS: Final = {
+    **dict.fromkeys((528, 540), 4624),
+    **dict.fromkeys((529, 530, 531, 532, 533, 534, 535, 536, 537, 539), 4625),
+    538: 4634, 551: 4647, 552: 4648, 576: 4672, 680: 4776, 682: 4778, 683: 4779,
+}  # fmt: skip
+"""What Security of Windows 2000 to Server 2003 calls an event, and what its successors do (Vista added 4,096 to most)."""
+
+EVENTS: Final = (
+    "(SELECT * REPLACE ("
+    f"CASE WHEN event_provider = 'Security' THEN '{SECURITY}' ELSE event_provider END AS event_provider, "
+    "CASE WHEN event_provider = 'Security' THEN CASE event_code "
+    + " ".join(f"WHEN '{old}' THEN '{new}'" for old, new in _SUCCESSORS.items())
+    + " ELSE event_code END ELSE event_code END AS event_code) FROM events)"
+)
+"""The events, those of legacy logs under the provider and numbers of today."""
+
 _COLUMNS: Final = (
     "time, event_action, event_outcome, event_provider, CAST(event_code AS INTEGER) AS code, event_sequence, host_name, source_ip, "
     "source_address, user_name, user_domain, session_id, logon_id, logon_type, activity_id, client_name, client_zone, unmapped, "
@@ -86,7 +102,7 @@ def material(db: duckdb.DuckDBPyConnection) -> Material:
     security = _pull(
         db,
         f"event_provider = '{SECURITY}' AND ((event_code = '4624' AND logon_type IN (7, 10, 12)) OR event_code IN ('4778', '4779') "
-        f"OR (event_code IN ('4634', '4647') AND logon_id IN (SELECT logon_id FROM events WHERE event_provider = '{SECURITY}' "
+        f"OR (event_code IN ('4634', '4647') AND logon_id IN (SELECT logon_id FROM {EVENTS} WHERE event_provider = '{SECURITY}' "
         "AND ((event_code = '4624' AND logon_type IN (7, 10, 12)) OR event_code IN ('4778', '4779')))))",
     )
     core = _pull(
@@ -111,7 +127,7 @@ def material(db: duckdb.DuckDBPyConnection) -> Material:
 
 def _pull(db: duckdb.DuckDBPyConnection, where: str) -> list[Event]:
     # The conditions are this module's own words.
-    rows = db.sql(f"SELECT {_COLUMNS} FROM events WHERE ({where}) AND time IS NOT NULL{_ORDER}")
+    rows = db.sql(f"SELECT {_COLUMNS} FROM {EVENTS} WHERE ({where}) AND time IS NOT NULL{_ORDER}")
     return _events(rows)
 
 
@@ -122,7 +138,7 @@ def _near(db: duckdb.DuckDBPyConnection, where: str, moments: Sequence[datetime]
     db.register("_moments", pa.table({"moment": pa.array(sorted(set(moments)), TIME)}))
     lead = int(LOGON_LEAD.total_seconds())
     rows = db.sql(
-        f"SELECT DISTINCT {_COLUMNS} FROM events, _moments WHERE ({where}) "
+        f"SELECT DISTINCT {_COLUMNS} FROM {EVENTS}, _moments WHERE ({where}) "
         f"AND time BETWEEN moment - INTERVAL {lead} SECOND AND moment + INTERVAL {lead} SECOND{_ORDER}"
     )
     return _events(rows)

@@ -28,7 +28,7 @@ _KINDS: Final = (
      "who passed network authentication"),
     ("RDP connections (RdpCoreTS)", "event_provider LIKE '%RdpCoreTS'",
      "connections before any logon, the client's port, zone, screen and system; Windows has this log from 2012 on"),
-    ("Security", "event_provider = 'Microsoft-Windows-Security-Auditing'",
+    ("Security", "event_provider IN ('Microsoft-Windows-Security-Auditing', 'Security')",
      "refused logons, the client's machine name, logon ids"),
     ("System", "event_provider IN ('EventLog', 'Microsoft-Windows-Kernel-General', 'Service Control Manager')",
      "services installed, starts, stops, crashes, clock changes"),
@@ -157,7 +157,7 @@ def _notes(db: duckdb.DuckDBPyConnection, row: Row) -> Iterator[str]:
 def _cleared(db: duckdb.DuckDBPyConnection, row: Row) -> Iterator[str]:
     found = db.sql(
         "SELECT max(time) AS cleared FROM events WHERE event_action = 'log_cleared' AND "
-        "(json_extract_string(unmapped, '$.cleared_channel') = ? OR (event_code = '1102' AND ? = 'Security'))",
+        "(json_extract_string(unmapped, '$.cleared_channel') = ? OR (event_code IN ('1102', '517') AND ? = 'Security'))",
         params=[row["log"], row["log"]],
     ).to_arrow_table()
     (cleared,) = found.column("cleared").to_pylist()

@@ -126,6 +126,9 @@ class Witnesses:
         table, flags = columns(opinions([s for witness in self.all for s in witness.countries(pairs.addresses)], pairs))
         friend = np.array([word == "false_friend" for word in labels["flags"]], bool)
         silence(table, ~public)
+        for column in _LABELS:
+            # Lists of networks are coarse: what nobody routes is in none of them.
+            labels[column] = [value if known else None for value, known in zip(labels[column], public, strict=True)]
         # A declared location is what the databases repeat; it stands in `country_says`, and is no place.
         table["country_iso_code"][friend & (table["country_iso_code"] == "KP")] = None
         flags = {name: flag & public for name, flag in flags.items()}
