@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from forensics.evidence.open import Held
     from forensics.model import Batch, Span
 
 _ROWS_A_GROUP: Final = 1 << 20
@@ -28,11 +30,12 @@ _STATISTICS: Final = ["time", "evidence_id"]
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Spans that make one part, and the folder and number of the part."""
+    """Spans that make one part, and the folder and number of the part; `held` has the bytes of spans that bring them."""
 
     number: int
     spans: tuple[Span, ...]
     folder: Path
+    held: tuple[Held | None, ...] = ()
 
 
 @dataclass(slots=True)
@@ -63,18 +66,18 @@ def run(job: Job) -> JobDone:
         "skips": _Writer(job, "skips", SKIPS),
     }
     try:
-        done.spans = [_read(span, writers) for span in job.spans]
+        done.spans = [_read(span, writers, held) for span, held in zip_longest(job.spans, job.held)]
     finally:
         for writer in writers.values():
             writer.close()
     return done
 
 
-def _read(span: Span, writers: Mapping[str, _Writer]) -> SpanDone:
+def _read(span: Span, writers: Mapping[str, _Writer], held: Held | None) -> SpanDone:
     parser = parsers()[span.parser]
     recount = parser.recount(span)
     watch = Watch(span)
-    stream = open_span(span, recount.feed)
+    stream = open_span(span, recount.feed, held)
     try:
         for batch in parser.read(span, stream):
             watch.check(batch)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from forensics.engines import local
 from forensics.errors import EvidenceChangedError
 from forensics.evidence.ledger import REJECT, SKIP, Tally, check_file
-from forensics.evidence.open import drain, open_raw, open_stored
+from forensics.evidence.open import Held, drain, open_both, open_raw, open_stored
 from forensics.limits import PART_BYTES, SOLID_PART_BYTES
 from forensics.model import Span
 from forensics.parse import Job, JobDone, run, write_damages
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from forensics.identify import Identified
     from forensics.model import Evidence
+    from forensics.stream import Stream
 
 
 @dataclass(slots=True)
@@ -78,39 +79,73 @@ def read(
     return files
 
 
-def _spans(plan: Sequence[Identified], files: dict[str, ReadFile], audit: Callable[..., None]) -> Iterator[Span]:
-    """Yield the spans of every file while its stored bytes are being hashed."""
+_Piece = tuple[Span, Held | None]
+
+
+def _spans(plan: Sequence[Identified], files: dict[str, ReadFile], audit: Callable[..., None]) -> Iterator[_Piece]:
+    """Yield the spans of every file while its stored bytes are being hashed; compressed ones bring their bytes along."""
     for item in plan:
         evidence = item.evidence
         file = files[evidence.id]
         file.stat = _stat(evidence)
         hasher = hashlib.sha256()
-        stream = open_stored(evidence, hasher.update)
+        passing = _Passing()
+        if item.parser is None or evidence.divisible:
+            stored = open_stored(evidence, hasher.update)
+            stream = stored
+        else:
+            stream, stored = open_both(evidence, hasher.update, passing.feed)
         try:
             if item.parser is not None:
-                plain = evidence.divisible
-                whole = Span(evidence, item.parser.name, 0, evidence.size if plain else None, 1, item.settings)
-                yield from item.parser.split(stream, whole) if plain else (whole,)
-            drain(stream)
+                size = evidence.size if evidence.divisible else None
+                whole = Span(evidence, item.parser.name, 0, size, 1, item.settings)
+                for span in item.parser.split(stream, whole):
+                    yield span, None if size is not None or span.stop is None else passing.of(span, stream)
+            drain(stored)
         finally:
             stream.close()
-        file.sha256, file.size = hasher.hexdigest(), stream.position
-        file.damage = stream.damage or evidence.damage
+        file.sha256, file.size = hasher.hexdigest(), stored.position
+        file.damage = stored.damage or evidence.damage
         audit("evidence_read", evidence_id=evidence.id, path=str(evidence.path), sha256=file.sha256)
 
 
-def _jobs(spans: Iterator[Span], folder: Path) -> Iterator[Job]:
-    """Group spans into parts of about PART_BYTES, and more of a solid archive; the grouping depends on the evidence alone."""
-    number, held, size = 0, list[Span](), 0
-    for span in spans:
-        held.append(span)
+class _Passing:
+    """The inflated bytes that passed and are not yet in a span."""
+
+    def __init__(self) -> None:
+        self._blocks = bytearray()
+
+    def feed(self, block: memoryview) -> None:
+        """Keep a block."""
+        self._blocks += block
+
+    def of(self, span: Span, stream: Stream) -> Held:
+        """Take the bytes of a span; the damage of the stream belongs to the last."""
+        size = (span.stop or 0) - span.start
+        data = bytes(memoryview(self._blocks)[:size])
+        del self._blocks[:size]
+        return Held(data, stream.damage if span.stop == stream.position else None)
+
+
+def _jobs(pieces: Iterator[_Piece], folder: Path) -> Iterator[Job]:
+    """Group spans into parts of about PART_BYTES, and more where a solid archive must be inflated once more for them.
+
+    The grouping depends on the evidence alone.
+    """
+    number, size = 0, 0
+    spans: list[Span] = []
+    bytes_of: list[Held | None] = []
+    for span, held in pieces:
+        spans.append(span)
+        bytes_of.append(held)
         inflated = span.evidence.size * (1 if span.evidence.wrapping == "none" else 8)
         size += (inflated if span.stop is None else span.stop) - span.start
-        if size >= (SOLID_PART_BYTES if span.evidence.solid else PART_BYTES):
-            yield Job(number, tuple(held), folder)
-            number, held, size = number + 1, [], 0
-    if held:
-        yield Job(number, tuple(held), folder)
+        if size >= (SOLID_PART_BYTES if span.evidence.solid and held is None else PART_BYTES):
+            yield Job(number, tuple(spans), folder, tuple(bytes_of))
+            number, size = number + 1, 0
+            spans, bytes_of = [], []
+    if spans:
+        yield Job(number, tuple(spans), folder, tuple(bytes_of))
 
 
 def _account(done: JobDone, files: dict[str, ReadFile]) -> None:

@@ -28,7 +28,7 @@ def read(
     rejects: list[dict[str, Any]] = []
     with pytest.MonkeyPatch.context() as patch:
         if slow:
-            patch.setattr(tomcat_access._valve_fast, "shape_of", lambda _pattern: None)
+            patch.setattr(tomcat_access._valve_fast, "shape_of", lambda *_: None)
         for batch in parser.read(span, stream):
             watch.check(batch)
             table = batch.events if isinstance(batch.events, pa.Table) else pa.Table.from_batches([batch.events])

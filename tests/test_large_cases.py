@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -97,6 +99,33 @@ def test_beacons_are_the_same_whatever_is_held_at_once(regular: Case, monkeypatc
     monkeypatch.setattr(beacons, "_READ", 64)
     with regular.database() as db:
         assert beacons.RULE.run(db).equals(expected)
+
+
+@pytest.mark.parametrize("cut", [1.0, 0.7])
+def test_a_compressed_log_is_cut_into_spans_while_it_is_inflated_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut: float
+) -> None:
+    monkeypatch.setattr("forensics.evidence.spans.SPAN_BYTES", 20_000)
+    monkeypatch.setattr("forensics.reading.PART_BYTES", 20_000)
+    line = b'192.0.2.7 - - [18/Jan/2017:10:03:09 +0100] "GET /%08x.jsp HTTP/1.1" 200 512\n'
+    rng = np.random.default_rng(3)
+    plain = b"".join(line % number for number in rng.integers(0, 1 << 31, 3000).tolist())
+    stored = gzip.compress(plain, mtime=0)
+    (tmp_path / "access_log.gz").write_bytes(stored[: int(len(stored) * cut)])
+    one = forensics.analyze(tmp_path / "access_log.gz", out=tmp_path / "one", workers=1)
+    two = forensics.analyze(tmp_path / "access_log.gz", out=tmp_path / "two", workers=2)
+    assert one.manifest["files"] == two.manifest["files"]
+    assert len(list((one.folder / "tables" / "events").iterdir())) > 5
+    events, evidence = one.table("events"), one.table("evidence").to_pylist()[0]
+    assert events.column("log_ordinal").to_pylist() == list(range(1, events.num_rows + 1))
+    assert evidence["sha256"] == hashlib.sha256(stored[: int(len(stored) * cut)]).hexdigest()
+    if cut == 1.0:
+        assert events.num_rows == 3000
+        assert one.table("rejects").num_rows == 0
+    else:
+        assert 1500 < events.num_rows < 3000
+        damage = one.table("rejects").to_pylist()[-1]
+        assert (damage["reason"], damage["log_offset"]) == ("gzip_truncated", evidence["stream_size"])
 
 
 def test_a_question_too_large_for_the_databases_memory_is_asked_again_with_all_there_is(tmp_path: Path) -> None:

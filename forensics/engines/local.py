@@ -58,7 +58,8 @@ def _pool(work: Callable[[J], R], first: list[J], rest: Iterator[J], workers: in
         for job in chain(first, rest):
             with _main_kept_out():
                 waiting.append(pool.submit(work, job))
-            while len(waiting) > 2 * workers:
+            # A job may bring its bytes: no more of them than keep every worker busy.
+            while len(waiting) > workers + 1:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

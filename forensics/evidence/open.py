@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import io
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from forensics.evidence._decoders import CODECS
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
     from forensics.stream import Readable
 
-__all__ = ["digest", "drain", "head", "open_raw", "open_span", "open_stored", "open_stream"]
+__all__ = ["Held", "digest", "drain", "head", "open_both", "open_raw", "open_span", "open_stored", "open_stream"]
 
 
 def open_stream(evidence: Evidence, feed: Callable[[memoryview], None] | None = None) -> Stream:
@@ -31,8 +33,37 @@ def open_stored(evidence: Evidence, feed: Callable[[memoryview], None] | None = 
     return Stream(_stored(evidence), 0, None, feed)
 
 
-def open_span(span: Span, feed: Callable[[memoryview], None] | None = None) -> Stream:
-    """Open the stream of one span, standing at its first byte."""
+def open_both(
+    evidence: Evidence, stored_feed: Callable[[memoryview], None], feed: Callable[[memoryview], None]
+) -> tuple[Stream, Stream]:
+    """Open a file once for both its inflated stream and the stored bytes below it; each has its own feed.
+
+    The two are one where nothing is to be inflated. The stored stream is behind the inflated one: drain it afterwards.
+    """
+    stored = Stream(_stored(evidence), 0, None, stored_feed)
+    codec = CODECS.get(evidence.wrapping)
+    raw = stored if codec is None else Inflating(stored, codec, lambda: _stored(evidence))
+    return Stream(raw, 0, None, feed), stored
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The bytes of a span that were inflated already, and the damage that its stream broke off with behind them."""
+
+    data: bytes
+    damage: tuple[str, str] | None = None
+
+
+class _HeldBytes(io.BytesIO):
+    damage: tuple[str, str] | None = None
+
+
+def open_span(span: Span, feed: Callable[[memoryview], None] | None = None, held: Held | None = None) -> Stream:
+    """Open the stream of one span, standing at its first byte; `held` if its bytes are at hand."""
+    if held is not None:
+        raw = _HeldBytes(held.data)
+        raw.damage = held.damage
+        return Stream(raw, span.start, None, feed)
     length = None if span.stop is None else span.stop - span.start
     return Stream(_readable(span.evidence, span.start), span.start, length, feed)
 

@@ -76,12 +76,13 @@ def _columns_of(field: Field) -> frozenset[str]:
     return _OF_ONE_ROW.get(field.letter, frozenset())
 
 
-def columns_of(fields: Sequence[Field], values: Sequence[pa.StringArray], zone: str) -> tuple[Columns, Bools]:
-    """Return the columns that the fields fill, and which rows hold a value that its field cannot have.
+def columns_of(
+    fields: Sequence[Field], values: Sequence[pa.StringArray], zone: str, size: int
+) -> tuple[Columns, Bools]:
+    """Return the columns that the fields fill in `size` rows, and which rows hold a value that its field cannot have.
 
     `values` hold text for every row. The columns of a row that is marked are worth nothing.
     """
-    size = len(values[0]) if values else 0
     bad = np.zeros(size, bool)
     columns: Columns = {}
     pieces: dict[str, pa.Array] = {}

@@ -34,8 +34,9 @@ _SHAPES: Final[Mapping[str, str]] = {
     "any": r"(?s)^.*$",
     "count": r"^(?:[0-9]{1,18}|-)$",
     "dash": r"^-$",
-    "host": r"^[0-9A-Za-z.:%_\[\]-]*$",
 }
+_HOST_BYTES: Final = np.zeros(256, bool)
+_HOST_BYTES[list(b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.:%_-[]")] = True
 _PLAIN: Final = r"^[ !#-\[\]-~]*$"
 """Text that JSON writes as it is."""
 _REQUEST: Final = r"^(?P<method>[A-Za-z]+) (?P<path>[^ ?]*)(?P<mark>\??)(?P<query>[^ ]*) HTTP/(?P<version>[0-9.]+)$"
@@ -47,7 +48,7 @@ def at_once(field: Field, texts: pa.StringArray, bad: Bools) -> Columns | None:
     """Return the columns of a field whose values can be turned as a whole, None for others; marks rows in `bad`."""
     header = HEADERS.get(field.key.lower()) if field.letter == "i" else None
     if header is not None:
-        return {header: without_dash(texts).dictionary_encode()}
+        return {header: _dash_to_null(texts.dictionary_encode())}
     if reader_of(field) is keep:
         return _kept(field, texts, bad)
     if field.letter in {"a", "h"}:
@@ -72,14 +73,31 @@ def _mark(good: pa.BooleanArray, bad: Bools) -> None:
 
 def _hosts(texts: pa.StringArray, bad: Bools) -> Columns:
     written = texts.dictionary_encode()
-    good = pc.match_substring_regex(written.dictionary, _SHAPES["host"]).to_numpy(zero_copy_only=False)
-    if not good.all():
-        bad |= ~good[written.indices.to_numpy()]
-    found = pc.index(written.dictionary, "-").as_py()
-    codes = written.indices.to_numpy()
-    indices = pa.array(codes, mask=codes == found)
-    address = pa.DictionaryArray.from_arrays(indices, written.dictionary)
-    return {"source_address": address, "source_ip": source_ips(written)}
+    odd = _odd_hosts(written.dictionary)
+    if len(odd):
+        bad |= np.isin(written.indices.to_numpy(), odd)
+    return {"source_address": _dash_to_null(written), "source_ip": source_ips(written)}
+
+
+def _dash_to_null(column: pa.DictionaryArray) -> pa.DictionaryArray:
+    found = pc.index(column.dictionary, "-").as_py()
+    if found < 0:
+        return column
+    codes = column.indices.to_numpy()
+    return pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes == found), column.dictionary)
+
+
+def _odd_hosts(names: pa.StringArray) -> NDArray[np.int64]:
+    """Return the numbers of the texts that hold a byte no address or name has."""
+    offsets = np.frombuffer(names.buffers()[1], np.int32)[names.offset : names.offset + len(names) + 1]
+    data = (
+        np.frombuffer(names.buffers()[2] or b"", np.uint8)[offsets[0] : offsets[-1]]
+        if len(names)
+        else np.zeros(0, np.uint8)
+    )
+    found = np.flatnonzero(~_HOST_BYTES[data])
+    result: NDArray[np.int64] = np.unique(np.searchsorted(offsets - offsets[:1], found, "right") - 1)
+    return result
 
 
 def _counts(texts: pa.StringArray, bad: Bools) -> pa.Array:

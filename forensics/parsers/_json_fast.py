@@ -77,7 +77,7 @@ def read(
     values = _values(made)
     if values is None:
         return None, simple
-    columns, bad = columns_of(shape.fields, values, zone)
+    columns, bad = columns_of(shape.fields, values, zone, len(rows))
     kept = np.array(rows, np.int64)
     columns |= {
         "log_offset": pa.array(starts[kept] - PAD + block.offset),

@@ -76,7 +76,7 @@ def read(
     opening = np.concatenate([starts[rows][None], cuts[:, rows] + 1])
     closing = np.concatenate([cuts[:, rows], text_end[None]])
     us, good = _times(a, shape, opening, closing)
-    made, bad = columns_of(*_values(block, shape, opening, closing), zone="")
+    made, bad = columns_of(*_values(block, shape, opening, closing), "", len(rows))
     made |= {
         "time": pa.array(us).cast(pa.timestamp("us", tz="UTC")),
         "time_original": texts(block.buffer, opening[shape.date], closing[shape.date + 1]).dictionary_encode(),

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from forensics.model import Batch, Head, Hint, Options, Span
     from forensics.parsers._valve import Pattern
+    from forensics.parsers._valve_shape import Shape
     from forensics.stream import Stream
 
 NAME: Final = "tomcat_access"
@@ -67,7 +68,7 @@ def _settle(head: Head, hints: Sequence[Hint], options: Options) -> Mapping[str,
 
 def _read(span: Span, stream: Stream) -> Iterator[Batch]:
     pattern = compile_pattern(span.setting("pattern", "common"))
-    shape = _valve_fast.shape_of(pattern)
+    shape = _valve_fast.shape_of(pattern, span.setting("trusted_proxies"))
     ordinal = span.first_ordinal
     for piece in blocks(stream):
         if isinstance(piece, LongLine):
@@ -79,12 +80,9 @@ def _read(span: Span, stream: Stream) -> Iterator[Batch]:
         ordinal += count
 
 
-def _read_block(
-    block: Block, pattern: Pattern, shape: _valve_fast.Shape | None, span: Span, ordinal: int
-) -> tuple[Batch, int]:
-    evidence_id = span.evidence.id
+def _read_block(block: Block, pattern: Pattern, shape: Shape | None, span: Span, ordinal: int) -> tuple[Batch, int]:
     if shape is not None:
-        fast = _valve_fast.read(block, shape, evidence_id, ordinal)
+        fast = _valve_fast.read(block, shape, span.evidence.id, ordinal, span.setting("zone"))
         quick, doubtful, starts, ends = fast.events, fast.doubtful, fast.starts, fast.ends
     else:
         body = np.frombuffer(block.buffer, np.uint8)[PAD : PAD + block.size]

@@ -17,7 +17,7 @@ from forensics.model import NO_CLAIM, Claim, Parser
 from forensics.parsers import _w3c_fast
 from forensics.parsers._line_batches import Lines, long_line
 from forensics.parsers._lines import PAD, LongLine, blocks
-from forensics.parsers._valve_fast import broken_lines
+from forensics.parsers._valve_cut import broken_lines
 from forensics.parsers._valve_rows import NotALine
 from forensics.parsers._w3c import compile_fields, fields_of, is_header, row_of
 from forensics.stream import Recount, Stream

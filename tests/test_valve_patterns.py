@@ -1,0 +1,190 @@
+"""Any pattern on the fast path: what it reads, the strict path reads the same; what it cannot prove, it leaves alone."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from access_lines import read
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from forensics.model import Evidence, Span
+from forensics.parsers import tomcat_access
+from forensics.parsers._line_batches import Lines
+from forensics.parsers._valve import NAMED, compile_pattern
+from forensics.parsers._valve_fast import shape_of
+
+TIME = "[18/Jan/2017:10:03:09 +0100]"
+WORDS = st.sampled_from(["-", "a", "sid7F", "x.example.org", "é", "a:b", "0", "'"])
+NUMBERS = st.sampled_from(["0", "17", "-", "200", "404", "12345678", "123456789012", "1.5", "x"])
+NASTY = st.lists(
+    st.sampled_from(
+        ['"', '\\"', "\\", " ", '" 200 5 "', '" "', '" - - "', "GET ", "/x", " HTTP/1.1", "?", TIME, "\x00", "\r", "[", "]", "-", "|", "\t", ";", ",", "é", "\udcff"]
+    ),
+    max_size=7,
+).map("".join)  # fmt: skip
+REQUESTS = st.sampled_from(["GET / HTTP/1.1", "POST /a.jsp?b=c HTTP/1.0", "-", "PATCH /?x HTTP/2.0", "GET - HTTP/1.1"])
+CLOCKS = st.sampled_from(["2017-01-18 10:03:09", "2017-01-18 25:03:09", "2017-02-31 10:00:00", "x"])
+TIMES = st.sampled_from([TIME, "[29/Feb/2016:23:59:59 -1130]", "[31/Feb/2016:23:59:59 +0000]", "-"])
+DIRECTIVES: dict[str, st.SearchStrategy[str]] = {
+    "%h": st.sampled_from(["192.0.2.7", "::1", "-", "host.example", "a[b", "0:0:0:0:0:0:0:1"]),
+    "%a": st.sampled_from(["192.0.2.7", "2001:db8::1", "-"]),
+    "%l": st.sampled_from(["-", "-", "x"]),
+    "%u": st.one_of(st.sampled_from(["-", "admin", "a b"]), NASTY),
+    "%t": TIMES,
+    "%{begin}t": TIMES,
+    "%{yyyy-MM-dd HH:mm:ss}t": CLOCKS,
+    "%r": st.one_of(REQUESTS, NASTY),
+    "%m": st.sampled_from(["GET", "null", "-", "POST"]),
+    "%U": st.one_of(st.sampled_from(["/a", "/", "-"]), NASTY),
+    "%q": st.sampled_from(["", "?a=b", "?", "-"]),
+    "%H": st.sampled_from(["HTTP/1.1", "null", "-"]),
+    "%s": NUMBERS,
+    "%b": NUMBERS,
+    "%B": NUMBERS,
+    "%D": NUMBERS,
+    "%T": NUMBERS,
+    "%{ms}T": NUMBERS,
+    "%F": NUMBERS,
+    "%p": NUMBERS,
+    "%S": WORDS,
+    "%I": WORDS,
+    "%v": WORDS,
+    "%{Referer}i": st.one_of(WORDS, NASTY),
+    "%{User-Agent}i": st.one_of(WORDS, NASTY),
+    "%{X-Forwarded-For}i": st.one_of(WORDS, NASTY),
+    "%{JSESSIONID}c": st.one_of(WORDS, NASTY),
+}
+BETWEEN = st.sampled_from([" ", " ", " ", '" "', ' "', '" ', "|", "\t", ";", " - ", "", '"', ' "x" ', "  "])
+ENDS = st.sampled_from(["", "", '"', "x ", " ", '" '])
+
+
+@st.composite
+def stock_like(draw: st.DrawFn) -> list[str]:
+    """A pattern such as servers have: the stock fields, headers in quotes, numbers behind them."""
+    parts = ["%h", " ", "%l", " ", "%u", " ", "%t", ' "', "%r", '" ', "%s", " ", draw(st.sampled_from(["%b", "%B"]))]
+    headers = draw(
+        st.lists(st.sampled_from(["%{Referer}i", "%{User-Agent}i", "%{X-Forwarded-For}i"]), unique=True, max_size=3)
+    )
+    for number, header in enumerate(headers):
+        parts += ['" "' if number else ' "', header]
+    if headers:
+        parts.append('"')
+    for number in draw(st.lists(st.sampled_from(["%D", "%F", "%T"]), unique=True, max_size=2)):
+        parts += [" ", number]
+    return parts
+
+
+@st.composite
+def any_pattern(draw: st.DrawFn) -> list[str]:
+    parts = [draw(ENDS)]
+    for number, directive in enumerate(draw(st.lists(st.sampled_from(sorted(DIRECTIVES)), min_size=1, max_size=7))):
+        if number:
+            parts.append(draw(BETWEEN))
+        parts.append(directive)
+    return [*parts, draw(ENDS)]
+
+
+@given(st.data(), st.one_of(stock_like(), any_pattern()))
+def test_the_fast_path_reads_any_pattern_as_the_strict_one_does(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, parts: list[str]
+) -> None:
+    lines = []
+    for _ in range(data.draw(st.integers(1, 12))):
+        text = "".join(data.draw(DIRECTIVES[part]) if part in DIRECTIVES else part for part in parts)
+        text = data.draw(st.sampled_from([text, text, text, text + "x", text[1:], text[:-1]]))
+        lines.append(text.replace("\n", "") + data.draw(st.sampled_from(["\n", "\n", "\r\n"])))
+    raw = "".join(lines).encode("utf-8", "surrogateescape")
+    path = tmp_path_factory.mktemp("lines") / "access_log"
+    path.write_bytes(raw if data.draw(st.booleans()) else raw[:-1])
+    pattern = "".join(parts)
+    assert read(path, pattern)[:2] == read(path, pattern, slow=True)[:2]
+
+
+@given(st.integers(0, 10**9), st.sampled_from(["common", "combined"]))
+@example(7, "combined")
+def test_lines_full_of_raw_quotes_are_read_as_the_strict_path_does(
+    tmp_path_factory: pytest.TempPathFactory, seed: int, pattern: str
+) -> None:
+    rng = random.Random(seed)
+    pieces = ['"', ' "', '" ', '" "', " ", "a", "GET / HTTP/1.1", '" 200 5', '" 200 5 "', "-", "[", TIME, "\\", "200"]
+    lines = []
+    for _ in range(60):
+        free = ["".join(rng.choices(pieces[:11], k=rng.randrange(5))) if rng.random() < 0.7 else "-" for _ in range(3)]
+        if rng.random() < 0.1:
+            free[rng.randrange(3)] += rng.choice(pieces[11:])
+        request = free[0] if rng.random() < 0.5 else f"GET /{free[0]} HTTP/1.1"
+        tail = f' "{free[1]}" "{free[2]}"' if pattern == "combined" else ""
+        user, size = rng.choice(["-", "a b", 'q"q']), rng.choice(["5", "-"])
+        lines.append(f'192.0.2.7 - {user} {TIME} "{request}" 200 {size}{tail}\n')
+    path = tmp_path_factory.mktemp("lines") / "access_log"
+    path.write_text("".join(lines))
+    assert read(path, pattern)[:2] == read(path, pattern, slow=True)[:2]
+
+
+@pytest.fixture
+def strictly_read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many lines of each block went to the strict parser."""
+    seen: list[int] = []
+    plain = Lines.read
+
+    def counting(self: Lines, numbers: np.ndarray, row_of: object) -> None:
+        seen.append(len(numbers))
+        plain(self, numbers, row_of)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Lines, "read", counting)
+    return seen
+
+
+STOCK = f'192.0.2.7 - - {TIME} "GET /a?b=c HTTP/1.1" 200 512'
+
+
+@pytest.mark.parametrize(
+    ("pattern", "line"),
+    [
+        (NAMED["common"], STOCK),
+        (NAMED["combined"], STOCK + ' "-" "Mozilla/5.0 (x; y)"'),
+        (NAMED["combined"], STOCK + ' "-" "raw " quote"'),
+        (NAMED["common"], STOCK.replace("/a?", '/a"b"?')),
+        (NAMED["combined"] + " %D %F %v %p", STOCK + ' "-" "Mozilla/5.0 (x; y)" 17 16 www.example.org 8080'),
+        (NAMED["common"] + " %D %S", STOCK + " 17 5E1F0A7C"),
+        ('%a|%t|%m|%U|%s|"%{User-Agent}i"', f'192.0.2.7|{TIME}|GET|/a b|200|"a|b"'),
+        ("%h\t%{yyyy-MM-dd HH:mm:ss}t\t%s\t%{Referer}i", "192.0.2.7\t2017-01-18 10:03:09\t200\thttp://a/ b"),
+        ('[%{yyyy-MM-dd HH:mm:ss.SSS Z}t] %a %u "%r" %s %b %T', '[2017-01-18 10:03:09.250 +0100] 192.0.2.7 - "GET /a HTTP/1.1" 200 5 0.017'),
+        ('%h %l "%u" %t "%r" %s %b', f'192.0.2.7 - "CORP\\John Doe" {TIME} "GET /a HTTP/1.1" 200 5'),
+    ],
+)  # fmt: skip
+def test_lines_of_patterns_that_servers_have_never_reach_the_strict_parser(
+    tmp_path: Path, strictly_read: list[int], pattern: str, line: str
+) -> None:
+    path = tmp_path / "access_log"
+    path.write_text((line + "\n") * 50)
+    events, rejects, _ = read(path, pattern)
+    assert (len(events), rejects, strictly_read) == (50, [], [0])
+    assert events[0]["time"].replace(microsecond=0) in (
+        datetime(2017, 1, 18, 9, 3, 9, tzinfo=UTC),
+        datetime(2017, 1, 18, 10, 3, 9, tzinfo=UTC),
+    )
+
+
+@pytest.mark.parametrize("pattern", ["%h %U%q %t", "%h%t", "%h-%u-%t", "%t %h %h", "%t x\\y %h", "%u", "%S %u"])
+def test_a_pattern_whose_fields_cannot_be_told_apart_by_counting_has_no_fast_path(pattern: str) -> None:
+    assert shape_of(compile_pattern(pattern)) is None
+
+
+def test_a_claim_of_a_proxy_is_left_to_the_strict_parser_where_proxies_are_trusted() -> None:
+    pattern = compile_pattern(NAMED["common"] + ' "%{X-Forwarded-For}i"')
+    assert shape_of(pattern) is not None
+    assert shape_of(pattern, "10.0.0.0/8") is None
+
+
+def test_a_block_of_one_short_line_is_cut_like_any_other(tmp_path: Path) -> None:
+    path = tmp_path / "access_log"
+    path.write_bytes(b"\n")
+    span = Span(Evidence("E0001", "x", path, 1), tomcat_access.NAME, 0, 1, 1, (("pattern", "combined"),))
+    assert span.setting("pattern") == "combined"
+    assert read(path, "combined")[:2] == ([], [])
