@@ -108,6 +108,8 @@ EVENT_FLAGS: Final[Mapping[str, str]] = {
     "offset_unsure": "the offsets in evidence before and after its day differ, or none is within a month; the nearest was taken",
     "claimed_source": "the source is what a trusted proxy says of its client; the TCP peer is peer_ip in unmapped",
     "claims_differ": "a trusted proxy's headers name different clients; the TCP peer was kept as the source",
+    "from_message": "its fields were read out of the message that Windows rendered for a viewer",
+    "message_only": "the export has no fields of the event; its rendered message, where there is one, stands in unmapped",
     "dash_request": "Tomcat read no request line: a handshake of another protocol, a probe, a timeout",
 }
 """Every word that the `flags` of an event can hold (joined by `;`), and its meaning."""

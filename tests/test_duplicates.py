@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import evtx
 from evtx_writer import write_evtx
+from export_writers import WINEVENT, evtxecmd_csv, powershell_csv, told
 from test_analysis import FIRST, SECOND, lsm
 
 import forensics
@@ -54,3 +57,31 @@ def test_events_of_two_servers_or_two_moments_are_no_copies(tmp_path: Path) -> N
     case = forensics.analyze(tmp_path / "s", out=tmp_path / "case", workers=1)
     assert len(case.table("duplicates")) == 0
     assert len(case.table("events")) == 10
+
+
+def test_an_export_of_whole_seconds_in_an_unknown_zone_is_the_same_event(tmp_path: Path) -> None:
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / "live.evtx").write_bytes(write_evtx(EVENTS))
+    logged = told(tmp_path / "s" / "live.evtx")
+    (tmp_path / "s" / "ez.csv").write_text(evtxecmd_csv(logged))
+    for name, hours in (("local.csv", 9), ("far.csv", 15)):
+        rows = [
+            {
+                "Id": one.event_id,
+                "RecordId": one.record,
+                "ProviderName": one.provider,
+                "LogName": one.channel,
+                "MachineName": one.computer.lower(),
+                "Message": "x",
+                "TimeCreated": f"{datetime.fromisoformat(one.time) + timedelta(hours=hours):%d.%m.%Y %H:%M:%S}",
+            }
+            for one in logged
+        ]
+        (tmp_path / "s" / name).write_text(powershell_csv(WINEVENT, rows))
+    case = forensics.analyze(tmp_path / "s", out=tmp_path / "case", workers=1)
+    labels = {row["evidence_id"]: row["label"] for row in case.table("evidence").to_pylist()}
+    pairs = Counter(
+        (labels[row["evidence_id"]], labels[row["of_evidence_id"]]) for row in case.table("duplicates").to_pylist()
+    )
+    assert pairs == {("s/ez.csv", "s/live.evtx"): 4, ("s/local.csv", "s/live.evtx"): 4}
+    assert len(case.table("events")) == 8

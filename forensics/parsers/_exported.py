@@ -37,7 +37,7 @@ _LONGEST_DETAIL: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A time of an export: microseconds UTC, None if it is none; how its zone was known."""
+    """A time of an export: microseconds UTC, None if it is none; how its zone was known, or why it was refused."""
 
     us: int | None
     basis: str
@@ -87,8 +87,18 @@ class Collected:
     rejects: list[dict[str, Any]] = field(default_factory=list)
     skips: list[dict[str, Any]] = field(default_factory=list)
 
-    def event(self, place: tuple[int, int, int], record: Rendered, written: str, flags: str | None = None) -> None:
-        """Keep a record at (offset, length, ordinal) if it is wanted; `written` is its time as the export has it."""
+    def event(
+        self,
+        place: tuple[int, int, int],
+        record: Rendered,
+        written: str,
+        flags: str | None = None,
+        when: Moment | None = None,
+    ) -> None:
+        """Keep a record at (offset, length, ordinal) if it is wanted; `written` is its time as the export has it.
+
+        `when` is that time where its form is another than `moment_of` reads.
+        """
         offset, length, ordinal = place
         kind = meaning_of(record.provider, record.event_id)
         if kind is None:
@@ -97,9 +107,9 @@ class Collected:
         if (record.provider, record.event_id) in LOGON_TYPE_OF and logon_type(record) in SKIPPED_LOGON_TYPES:
             self.skip(offset, length, "unwanted_logon_type", 1)
             return
-        when = moment_of(written, self.zone)
+        when = when or moment_of(written, self.zone)
         if when.us is None:
-            self.reject(place, "bad_time", written)
+            self.reject(place, when.basis or "bad_time", written)
             return
         row = event(
             Rendered(

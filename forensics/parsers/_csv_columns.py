@@ -1,0 +1,129 @@
+"""The columns of Windows events in CSV, by the names that PowerShell and EvtxECmd write in any language of Windows.
+
+PowerShell's are the properties of System.Diagnostics.Eventing.Reader.EventLogRecord (Get-WinEvent) and of
+System.Diagnostics.EventLogEntry (Get-EventLog); EvtxECmd's are those of its EventRecord.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from forensics.parsers._export_pieces import MOST
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+csv.field_size_limit(MOST)
+
+_FORMS: Final[Mapping[str, Mapping[str, str]]] = {
+    "EvtxECmd": {
+        "id": "EventId",
+        "provider": "Provider",
+        "time": "TimeCreated",
+        "payload": "Payload",
+        "record": "EventRecordId",
+        "computer": "Computer",
+        "channel": "Channel",
+    },
+    "Get-WinEvent": {
+        "id": "Id",
+        "provider": "ProviderName",
+        "time": "TimeCreated",
+        "record": "RecordId",
+        "computer": "MachineName",
+        "channel": "LogName",
+        "activity": "ActivityId",
+        "message": "Message",
+    },
+    "Get-EventLog": {
+        "id": "EventID",
+        "provider": "Source",
+        "time": "TimeGenerated",
+        "record": "Index",
+        "computer": "MachineName",
+        "message": "Message",
+    },
+}
+_NEEDED: Final = {"EvtxECmd": ("id", "provider", "time", "payload")}
+_NEEDED_ELSE: Final = ("id", "provider", "time")
+_DELIMITERS: Final = ",;\t|"
+_TYPE: Final = re.compile(r"#TYPE [\w.]+(?:EventLogEntry#([^/\s]{1,80})/)?")
+# What may stand in front: a byte order mark, as it is in UTF-8 or as the second count sees it in UTF-16.
+QUOTED: Final = re.compile(rb'(?m)^(?:\xef\xbb\xbf|\xff)?"')
+NUMBERED: Final = re.compile(rb"(?m)^[0-9]{1,19}([,;\t|])[0-9]{1,19}\1[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:")
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Who wrote a CSV, its delimiter, its names, and where each part of an event stands in a row."""
+
+    form: str
+    delimiter: str
+    names: tuple[str, ...]
+    at: Mapping[str, int]
+
+    def cell(self, row: Sequence[str], part: str) -> str:
+        """Return one part of an event, empty where the export has none."""
+        place = self.at.get(part)
+        return row[place] if place is not None else ""
+
+
+def columns_of(line: str) -> Columns | None:
+    """Return what a header line says, None for a line that is no header of Windows events."""
+    line = line.removeprefix("\ufeff").rstrip("\r\n")
+    for delimiter in _DELIMITERS:
+        names = row_of(line, delimiter)
+        if names is None or len(names) < len(_NEEDED_ELSE) or len(set(names) - {""}) < len([n for n in names if n]):
+            continue
+        for form, parts in _FORMS.items():
+            at = {part: names.index(name) for part, name in parts.items() if name in names}
+            if all(part in at for part in _NEEDED.get(form, _NEEDED_ELSE)):
+                return Columns(form, delimiter, tuple(names), at)
+    return None
+
+
+def row_of(text: str, delimiter: str) -> list[str] | None:
+    """Return the cells of one record, None where it is not exactly one."""
+    try:
+        rows = list(csv.reader([text], delimiter=delimiter, strict=True))
+    except csv.Error:
+        return None
+    return rows[0] if len(rows) == 1 else None
+
+
+def channel_of_type(line: str) -> str | None:
+    """Return the log that a `#TYPE` line of Get-EventLog names, empty where it names none; None for another line."""
+    match = _TYPE.match(line.removeprefix("\ufeff"))
+    return None if match is None else match[1] or ""
+
+
+def first_header(text: str) -> tuple[Columns, str, int] | None:
+    """Return the header that a file starts with, the log named above it, and where the header ends."""
+    channel, at = "", 0
+    for _ in range(2):
+        end = text.find("\n", at)
+        line = text[at:] if end < 0 else text[at : end + 1]
+        columns = columns_of(line)
+        if columns is not None:
+            return columns, channel, at + len(line)
+        named = channel_of_type(line)
+        if named is None or end < 0:
+            return None
+        channel, at = named, end + 1
+    return None
+
+
+def packed(columns: Columns) -> str:
+    """Return columns as the text that `Span.settings` carry."""
+    return json.dumps([columns.form, columns.delimiter, columns.names])
+
+
+def unpacked(text: str) -> Columns:
+    """Return what `packed` packed."""
+    form, delimiter, names = json.loads(text)
+    at = {part: names.index(name) for part, name in _FORMS[form].items() if name in names}
+    return Columns(form, delimiter, tuple(names), at)

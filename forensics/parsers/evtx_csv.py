@@ -1,0 +1,335 @@
+"""Windows events exported as CSV: PowerShell's Export-Csv of Get-WinEvent and Get-EventLog, and EvtxECmd.
+
+A record is cut where a line starts as records do; a line that starts so inside a quoted text belongs to the record that its
+quotes close, so text of a client forges no event. PowerShell writes local times in the language of Windows and no fields but
+the message (`_export_times`, `_rendered_message`); EvtxECmd writes UTC and the fields as JSON.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+import orjson
+
+from forensics.model import NO_CLAIM, Claim, Parser
+from forensics.parsers._csv_columns import (
+    NUMBERED,
+    QUOTED,
+    channel_of_type,
+    columns_of,
+    first_header,
+    packed,
+    row_of,
+    unpacked,
+)
+from forensics.parsers._evtx_render import Rendered
+from forensics.parsers._export_fields import fields_of, number_of
+from forensics.parsers._export_pieces import MOST, Heads, encoding_of, narrow, pieces, stored_length
+from forensics.parsers._export_times import local_moment, order_of
+from forensics.parsers._exported import Collected, Moment, canonical, moment_of
+from forensics.parsers._local_time import local_time
+from forensics.parsers._rdp import IDS, LSM, RCM, SCM, SECURITY, meaning_of
+from forensics.parsers._rendered_message import fields_of as message_fields
+from forensics.text import decode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from forensics.model import Batch, Head, Hint, Options, Span
+    from forensics.parsers._csv_columns import Columns
+    from forensics.stream import Recount, Stream
+
+NAME: Final = "evtx_csv"
+_JOINED: Final = 16
+"""Pieces that one record's quotes may hold together."""
+_CHANNELS: Final[Mapping[str, str]] = {
+    SECURITY: "Security",
+    SCM: "System",
+    LSM: f"{LSM}/Operational",
+    RCM: f"{RCM}/Operational",
+}
+"""Where these providers log, for exports that do not say (Get-EventLog without its #TYPE line)."""
+_SIMPLE: Final = re.compile(rb"[0-9]+([,;\t|])[0-9]+\1[^,;\t|\"]*\1([0-9]{1,5})\1")
+
+
+def _start(head: Head) -> tuple[str, str]:
+    encoding = encoding_of(head.start)
+    return encoding, narrow(head.start, encoding).decode("utf-8", "replace")
+
+
+def _claims(head: Head, _hints: Sequence[Hint]) -> Claim:
+    encoding, text = _start(head)
+    found = first_header(text)
+    if found is None or (found[0].form != "EvtxECmd" and '"' not in text[: found[2]]):
+        return NO_CLAIM
+    return Claim(95, f"its header is that of Windows events as CSV ({found[0].form}, {encoding})")
+
+
+def _settle(head: Head, _hints: Sequence[Hint], options: Options) -> Mapping[str, str]:
+    encoding, text = _start(head)
+    found = first_header(text)
+    if found is None:
+        return {"encoding": encoding}
+    columns, channel, end = found
+    settled = {"encoding": encoding, "columns": packed(columns), "channel": channel}
+    settled["heads"] = "quoted" if '"' in text[:end] else "numbered"
+    if columns.form != "EvtxECmd":
+        settled["date_order"] = order_of(text[end:])
+        settled["zone_basis"] = (
+            "given by --zone" if options.zone else "not known: the export does not say, UTC was assumed"
+        )
+    return settled | ({"zone": options.zone} if options.zone else {})
+
+
+def _read(span: Span, stream: Stream) -> Iterator[Batch]:
+    reader = _Reader(span)
+    for piece in pieces(stream, _head(span), span.setting("encoding", "utf-8")):
+        if piece is None:
+            yield reader.batch()
+        else:
+            reader.take(*piece)
+    reader.close()
+    yield reader.batch()
+
+
+def _head(span: Span) -> re.Pattern[bytes]:
+    return NUMBERED if span.setting("heads") == "numbered" else QUOTED
+
+
+class _Reader:
+    """Turns pieces into rows, in their order."""
+
+    def __init__(self, span: Span) -> None:
+        self._span = span
+        self._encoding = span.setting("encoding", "utf-8")
+        self._channel = span.setting("channel")
+        self._columns: Columns | None = unpacked(text) if (text := span.setting("columns")) else None
+        self._order = span.setting("date_order")
+        self._clock = local_time(span)
+        self._at = span.start
+        self._ordinal = 0
+        self._waiting: deque[tuple[bytes, int]] = deque()
+        """Pieces not yet told, each with its quotes: the first one's are not closed."""
+        self._tried = 0
+        self._out = self._new()
+
+    def _new(self) -> Collected:
+        return Collected(self._span, NAME, self._span.setting("zone"))
+
+    def batch(self) -> Batch:
+        """Return what is ready."""
+        out, self._out = self._out, self._new()
+        return out.batch()
+
+    def take(self, kind: str, piece: bytes) -> None:
+        """Take the next piece."""
+        if kind == "record":
+            if not self._waiting and self._unwanted(piece):
+                return
+            self._waiting.append((piece, piece.count(b'"')))
+            self._tell(last=False)
+            return
+        self._tell(last=True)
+        if kind == "before":
+            self._gap(piece)
+        elif kind == "half":
+            self._reject(piece, "truncated_text", "half a character", 0, len(piece))
+        else:
+            self._ordinal += kind == "long"
+            self._reject(piece, "event_too_long", f"over {MOST} bytes without an end", int(kind == "long"))
+
+    def close(self) -> None:
+        """Tell what is left."""
+        self._tell(last=True)
+
+    def _unwanted(self, piece: bytes) -> bool:
+        """Skip a record of one line whose number is not wanted, without reading more of it."""
+        found = _SIMPLE.match(piece)
+        if found is None or int(found[2]) in IDS or piece.count(b"\n") != 1 or piece.count(b'"') % 2:
+            return False
+        if self._columns is None or self._columns.form != "EvtxECmd" or self._columns.at["id"] != 3:
+            return False
+        self._ordinal += 1
+        self._skip(piece, "unwanted_event", 1)
+        return True
+
+    def _tell(self, *, last: bool) -> None:
+        while self._waiting:
+            quotes, size = 0, 0
+            for count, (piece, more) in enumerate(self._waiting, 1):
+                quotes, size = quotes + more, size + len(piece)
+                if count <= self._tried or quotes % 2:
+                    continue
+                self._tried = count
+                if self._record(b"".join(one for one, _ in list(self._waiting)[:count]), count):
+                    for _ in range(count):
+                        self._waiting.popleft()
+                    self._tried = 0
+                    break
+            else:
+                closed = self._waiting[0][1] % 2 == 0
+                if not (last or closed or len(self._waiting) >= _JOINED or size > MOST):
+                    return
+                self._broken(self._waiting.popleft()[0])
+                self._tried = 0
+
+    def _record(self, raw: bytes, heads: int) -> bool:
+        """Read a record, with what follows it up to the next; False if it is none."""
+        columns = self._columns
+        if columns is None:
+            return False
+        end = self._end(raw)
+        try:
+            text, flags = raw[:end].decode("utf-8"), None
+        except UnicodeDecodeError:
+            text, flags = decode(raw[:end]), "broken_text"
+        row = row_of(text.removeprefix("\ufeff").rstrip("\r\n"), columns.delimiter)
+        if row is None:
+            return False
+        header = columns_of(text) if "TimeCreated" in text or "TimeGenerated" in text else None
+        if len(row) != len(columns.names) and header is None:
+            return False
+        self._ordinal += heads
+        whole, line_end = raw[:end], b""
+        if heads > 1:
+            # The lines that only look like heads are counted at the record's own line end.
+            cut = len(whole.rstrip(b"\r\n"))
+            whole, line_end = (whole[:cut], whole[cut:]) if cut < end else (whole[:-1], whole[-1:])
+        if header is not None and tuple(row) == header.names:
+            self._columns = header
+            self._skip(whole, "header", 1)
+        else:
+            self._event(whole, row, flags)
+        if heads > 1:
+            self._skip(line_end, "line_inside_quotes", heads - 1)
+        self._gap(raw[end:])
+        return True
+
+    @staticmethod
+    def _end(raw: bytes) -> int:
+        """Return where the record ends: behind the first line end outside quotes."""
+        at, quotes = 0, 0
+        while (found := raw.find(b"\n", at)) >= 0:
+            quotes += raw.count(b'"', at, found)
+            at = found + 1
+            if quotes % 2 == 0:
+                return at
+        return len(raw)
+
+    def _event(self, whole: bytes, row: list[str], flags: str | None) -> None:
+        columns = self._columns
+        assert columns is not None  # noqa: S101  # the caller read the row by them
+        place = (self._at, stored_length(whole, self._encoding), self._ordinal)
+        self._at += place[1]
+        event_id = number_of(columns.cell(row, "id"), 1 << 16)
+        provider = columns.cell(row, "provider").strip()
+        if event_id is None:
+            self._out.reject(place, "malformed_event", f"{columns.cell(row, 'id')!r} is no event number")
+            return
+        if meaning_of(provider, event_id) is None:
+            self._out.skip(*place[:2], "unwanted_event", 1)
+            return
+        message = columns.cell(row, "message")
+        said = set(flags.split(";")) if flags else set()
+        if columns.form == "EvtxECmd":
+            try:
+                payload = columns.cell(row, "payload")
+                named = fields_of(orjson.loads(payload)) if payload else {}
+            except ValueError as error:
+                self._out.reject(place, "malformed_payload", str(error))
+                return
+        else:
+            named = {name: canonical(text) for name, text in message_fields(provider, event_id, message).items()}
+            said.add("from_message" if named else "message_only")
+        if not named and message:
+            named = {"message": message}
+        record = Rendered(
+            provider=provider,
+            event_id=event_id,
+            us=None,
+            record_id=number_of(columns.cell(row, "record"), 1 << 63),
+            computer=columns.cell(row, "computer"),
+            channel=self._log(columns.cell(row, "channel"), provider),
+            activity=canonical(columns.cell(row, "activity")),
+            named=named,
+        )
+        written = columns.cell(row, "time")
+        when, more = self._when(written)
+        said |= set(more.split(";")) if more else set()
+        self._out.event(place, record, written, ";".join(sorted(said)) or None, when)
+
+    def _log(self, channel: str, provider: str) -> str:
+        if channel:
+            return channel
+        return self._channel.title() if self._channel else _CHANNELS.get(provider, "")
+
+    def _when(self, written: str) -> tuple[Moment, str | None]:
+        if self._columns is not None and self._columns.form == "EvtxECmd":
+            when = moment_of(written, "")
+            return (Moment(when.us, "utc_by_format") if when.basis == "zone_assumed" else when), None
+        plain = moment_of(written, self._span.setting("zone"))
+        # What is written with its offset, or with the year first as ISO does, needs no order of day and month.
+        if plain.us is not None and plain.basis in {"filetime_utc", "offset_in_log"}:
+            return plain, None
+        return local_moment(written.replace("T", " "), self._order, self._clock)
+
+    def _broken(self, raw: bytes) -> None:
+        """Give up the record at the start of a piece; lines of another kind behind it are told apart still."""
+        self._ordinal += 1
+        self._reject(raw, "malformed_event", "its quotes or its number of columns are not those of the header", 1)
+
+    def _gap(self, raw: bytes) -> None:
+        """Account for lines between records: headers, blank lines, and what does not belong there."""
+        at = 0
+        while at < len(raw):
+            end = raw.find(b"\n", at) + 1 or len(raw)
+            line = raw[at:end]
+            at = end
+            text = line.decode("utf-8", "replace")
+            channel = channel_of_type(text)
+            if not text.strip("\ufeff\0 \t\r\n"):
+                self._skip(line, "blank", 0)
+            elif channel is not None:
+                self._channel = channel
+                self._skip(line, "header", 0)
+            elif (header := columns_of(text)) is not None:
+                self._columns = header
+                self._skip(line, "header", 0)
+            else:
+                self._reject(line, "not_an_event", text.strip(), 0)
+
+    def _skip(self, raw: bytes, reason: str, records: int) -> None:
+        size = stored_length(raw, self._encoding)
+        self._out.skip(self._at, size, reason, records)
+        self._at += size
+
+    def _reject(self, raw: bytes, reason: str, detail: str, records: int, size: int | None = None) -> None:
+        size = stored_length(raw, self._encoding) if size is None else size
+        self._out.reject((self._at, size, self._ordinal if records else None), reason, detail, records)
+        self._at += size
+
+
+def _recount(span: Span) -> Recount:
+    return Heads(_head(span), span.setting("encoding", "utf-8"))
+
+
+def _whole(_stream: Stream, whole: Span) -> Iterator[Span]:
+    yield whole
+
+
+PARSER = Parser(
+    name=NAME,
+    title="Windows events exported as CSV (Get-WinEvent, Get-EventLog, EvtxECmd)",
+    suffixes=(".csv",),
+    claims=_claims,
+    split=_whole,
+    read=_read,
+    recount=_recount,
+    settle=_settle,
+    cannot_know=(
+        "PowerShell writes times local to the machine that exported, to the second, and of the event's fields only the message; "
+        "where no time of the file proves the order of day and month an event is a reject."
+    ),
+)
