@@ -1,4 +1,4 @@
-"""Events of the sample logs as exports write them: XML of Windows' event viewer (schema of 2004/08), CSV of two tools."""
+"""Events of the sample logs as exports write them: XML of Windows' event viewer (schema of 2004/08), CSV and JSON of other tools."""
 
 from __future__ import annotations
 
@@ -57,7 +57,11 @@ def exports() -> dict[str, bytes]:
     return {
         "LocalSessionManager-export.xml": f"{head}<Events>{told}</Events>\r\n".encode(),
         "LocalSessionManager-evtxecmd.csv": _csv(_EVTXECMD, map(_evtxecmd, wanted, range(1, 99))).encode("utf-8-sig"),
-        "LocalSessionManager-winevent.csv": _winevents(wanted).encode("utf-16"),
+        "LocalSessionManager-winevent.csv": _winevents(wanted).encode("utf-16-le"),
+        "LocalSessionManager-evtx_dump.json": "".join(
+            f"Record {number}\n{json.dumps(_evtx_dump(event, number), indent=2)}\n"
+            for number, event in enumerate(wanted, 1)
+        ).encode(),
     }
 
 
@@ -88,6 +92,21 @@ def _evtxecmd(event: Event, number: int) -> dict[str, str]:
     }
 
 
+def _evtx_dump(event: Event, number: int) -> dict[str, object]:
+    fields: dict[str, object] = {"#attributes": {"xmlns": "Event_NS"}} | {
+        name: value for name, _, value in event.fields
+    }
+    system = {
+        "Channel": event.channel,
+        "Computer": event.computer,
+        "EventID": event.event_id,
+        "EventRecordID": number,
+        "Provider": {"#attributes": {"Name": event.provider}},
+        "TimeCreated": {"#attributes": {"SystemTime": f"{_when(event):%Y-%m-%dT%H:%M:%S.%fZ}"}},
+    }
+    return {"Event": {"#attributes": {"xmlns": _SCHEMA}, "System": system, "UserData": {"EventXML": fields}}}
+
+
 def _winevents(events: Sequence[Event]) -> str:
     """Get-WinEvent, Export-Csv of PowerShell 5: every cell that is not null in quotes, local times of en-US."""
     lines = [f"#TYPE {_WINEVENT_TYPE}", ",".join(f'"{name}"' for name in _WINEVENT)]
@@ -106,7 +125,7 @@ def _winevents(events: Sequence[Event]) -> str:
             "TimeCreated": f"{when.month}/{when.day}/{when.year} {when.hour % 12 or 12}:{when:%M:%S %p}",
         }
         lines.append(",".join(f'"{cells[name]}"' if name in cells else "" for name in _WINEVENT))
-    return "\r\n".join(lines) + "\r\n"
+    return "\ufeff" + "\r\n".join(lines) + "\r\n"
 
 
 def _when(event: Event) -> datetime:

@@ -1,0 +1,240 @@
+"""Windows events exported as JSON: evtx_dump, chainsaw, EvtxECmd, NXLog, Winlogbeat; one object a line, or spread over lines.
+
+An object is cut where a line starts with `{` no deeper than the file's first: no string of JSON holds a line end, so no text of
+a client starts a record. What a form holds stands in `_json_events`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from forensics.model import NO_CLAIM, Claim, Parser
+from forensics.parsers._export_pieces import MOST, Heads, encoding_of, narrow, pieces, stored_length
+from forensics.parsers._exported import Collected
+from forensics.parsers._json_events import said_by
+from forensics.parsers._rdp import IDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from forensics.model import Batch, Head, Hint, Options, Span
+    from forensics.stream import Recount, Stream
+
+NAME: Final = "evtx_json"
+_START: Final = re.compile(r"\ufeff?\s*(?:Record [0-9]+\s*)?(\[\s*)?\{")
+_TELL: Final = {
+    "evtx_dump": ('"Event"', '"System"', '"EventRecordID"', '"Provider'),
+    "Winlogbeat": ('"winlog"', '"event_id"', '"provider_name"'),
+    "Winlogbeat 6": ('"event_id"', '"source_name"', '"record_number"'),
+    "EvtxECmd": ('"EventRecordId"', '"EventId"', '"Payload"', '"Provider"'),
+    "NXLog": ('"SourceName"', '"EventID"', '"EventTime"', '"Hostname"'),
+}
+_NUMBER: Final = re.compile(rb'(?<!\\)"(?:EventID|EventId|event_id)"\s*:\s*("?[0-9]{1,5}"?(?=\s*[,}])|.)', re.DOTALL)
+_MARKUP: Final = re.compile(rb"(?:\xef\xbb\xbf)?[\s\0]*(?:Record [0-9]{1,20}|[\[\],])?[\s\0]*")
+_BROKEN: Final = re.compile("[\udc80-\udcff]")
+_DEEPEST: Final = 16
+
+
+def _start(head: Head) -> tuple[str, str]:
+    encoding = encoding_of(head.start)
+    return encoding, narrow(head.start, encoding).decode("utf-8", "replace")
+
+
+def _claims(head: Head, _hints: Sequence[Hint]) -> Claim:
+    encoding, text = _start(head)
+    if _START.match(text) is None:
+        return NO_CLAIM
+    for form, keys in _TELL.items():
+        if all(key in text for key in keys):
+            return Claim(95, f"its objects have the keys of Windows events as JSON ({form}, {encoding})")
+    return NO_CLAIM
+
+
+def _settle(head: Head, _hints: Sequence[Hint], options: Options) -> Mapping[str, str]:
+    encoding, text = _start(head)
+    first = _START.match(text)
+    indent = 0
+    if first is not None and first[1]:
+        line = text[: first.end() - 1].rpartition("\n")[2]
+        indent = len(line) if line.isspace() else 0
+    return {"encoding": encoding, "indent": str(min(indent, _DEEPEST))} | (
+        {"zone": options.zone} if options.zone else {}
+    )
+
+
+def _head(span: Span) -> re.Pattern[bytes]:
+    deepest = span.setting("indent", "0")
+    return re.compile(
+        rb"(?m)^(?:\xef\xbb\xbf|\xff)?[ \t]{0,%b}[\[,]?[ \t]{0,%b}\{" % (deepest.encode(), deepest.encode())
+    )
+
+
+def _read(span: Span, stream: Stream) -> Iterator[Batch]:
+    reader = _Reader(span)
+    for piece in pieces(stream, _head(span), span.setting("encoding", "utf-8")):
+        if piece is None:
+            yield reader.batch()
+        else:
+            reader.take(*piece)
+
+
+class _Reader:
+    """Turns pieces into rows, in their order."""
+
+    def __init__(self, span: Span) -> None:
+        self._span = span
+        self._encoding = span.setting("encoding", "utf-8")
+        self._zone = span.setting("zone")
+        self._last_line = re.compile(rb"(?m)^[ \t]{0,%b}\}[ \t\],\r]*(?:\n|\Z)" % span.setting("indent", "0").encode())
+        self._at = span.start
+        self._ordinal = 0
+        self._out = self._new()
+
+    def _new(self) -> Collected:
+        return Collected(self._span, NAME, self._zone)
+
+    def batch(self) -> Batch:
+        """Return what is ready."""
+        out, self._out = self._out, self._new()
+        return out.batch()
+
+    def take(self, kind: str, piece: bytes) -> None:
+        """Take the next piece."""
+        if kind == "record":
+            self._ordinal += 1
+            self._record(piece)
+        elif kind == "before":
+            self._gap(piece)
+        elif kind == "half":
+            self._reject(piece, "truncated_text", "half a character", 0, len(piece))
+        else:
+            self._ordinal += kind == "long"
+            self._reject(piece, "event_too_long", f"over {MOST} bytes without an end", int(kind == "long"))
+
+    def _record(self, piece: bytes) -> None:
+        end = piece.find(b"\n") + 1 or len(piece)
+        whole = piece[:end].rstrip(b" \t\r\n,]\0")
+        if not whole.endswith(b"}"):
+            # Not on one line: it ends where a line closes it.
+            last = self._last_line.search(piece)
+            end = last.end() if last else len(piece)
+            whole = piece[:end].rstrip(b" \t\r\n,]\0")
+        numbers = _NUMBER.findall(whole)
+        if numbers and whole.endswith(b"}") and all(self._unwanted(number) for number in numbers):
+            self._skip(piece[:end], "unwanted_event", 1)
+        else:
+            self._object(piece[:end], whole[whole.index(b"{") :])
+        if end < len(piece):
+            self._gap(piece[end:])
+
+    @staticmethod
+    def _unwanted(number: bytes) -> bool:
+        digits = number.strip(b'"')
+        return digits.isdigit() and int(digits) not in IDS
+
+    def _object(self, whole: bytes, raw: bytes) -> None:
+        place = (self._at, stored_length(whole, self._encoding), self._ordinal)
+        self._at += place[1]
+        flags = None
+        try:
+            raw.decode("utf-8")
+        except UnicodeDecodeError:
+            text = raw.decode("utf-8", "surrogateescape")
+            raw, flags = _BROKEN.sub(lambda byte: f"\\\\x{ord(byte[0]) - 0xDC00:02x}", text).encode(), "broken_text"
+        try:
+            doc = orjson.loads(raw)
+        except orjson.JSONDecodeError as error:
+            torn = not raw.endswith(b"}")
+            self._out.reject(place, "truncated_event" if torn else "malformed_event", str(error))
+            return
+        try:
+            said = said_by(doc, self._zone)
+            # Two values of one key: which one the tool meant is not known.
+            repeated = said is not None and raw.count(b'":') != _keys(doc) and _repeats(raw)
+        except (ValueError, RecursionError) as error:
+            self._out.reject(place, "malformed_event", str(error))
+            return
+        if said is None:
+            self._out.skip(*place[:2], "unwanted_event", 1)
+            return
+        if repeated:
+            self._out.reject(place, "repeated_key", "a key stands twice in one object")
+            return
+        record, written, when, more = said
+        self._out.event(place, record, written, ";".join(one for one in (flags, more) if one) or None, when)
+
+    def _gap(self, raw: bytes) -> None:
+        """Account for lines between objects: brackets, evtx_dump's `Record N`, and what does not belong there."""
+        for line in _lines(raw):
+            if _MARKUP.fullmatch(line):
+                self._skip(line, "markup", 0)
+            else:
+                self._reject(line, "not_an_event", line.decode("utf-8", "replace").strip(), 0)
+
+    def _skip(self, raw: bytes, reason: str, records: int) -> None:
+        size = stored_length(raw, self._encoding)
+        self._out.skip(self._at, size, reason, records)
+        self._at += size
+
+    def _reject(self, raw: bytes, reason: str, detail: str, records: int, size: int | None = None) -> None:
+        size = stored_length(raw, self._encoding) if size is None else size
+        self._out.reject((self._at, size, self._ordinal if records else None), reason, detail, records)
+        self._at += size
+
+
+def _lines(raw: bytes) -> list[bytes]:
+    return [line + b"\n" for line in raw.split(b"\n")[:-1]] + ([rest] if (rest := raw.rpartition(b"\n")[2]) else [])
+
+
+def _keys(value: Any) -> int:  # noqa: ANN401
+    """Count the keys of all objects."""
+    count, waiting = 0, [value]
+    while waiting:
+        one = waiting.pop()
+        if one.__class__ is dict:
+            count += len(one)
+            one = one.values()
+        waiting.extend(inner for inner in one if inner.__class__ is dict or inner.__class__ is list)
+    return count
+
+
+def _repeats(raw: bytes) -> bool:
+    """Say whether an object in the text has one key twice."""
+    found = False
+
+    def pairs(items: list[tuple[str, object]]) -> dict[str, object]:
+        nonlocal found
+        made = dict(items)
+        found = found or len(made) < len(items)
+        return made
+
+    json.loads(raw, object_pairs_hook=pairs)
+    return found
+
+
+def _recount(span: Span) -> Recount:
+    return Heads(_head(span), span.setting("encoding", "utf-8"))
+
+
+def _whole(_stream: Stream, whole: Span) -> Iterator[Span]:
+    yield whole
+
+
+PARSER = Parser(
+    name=NAME,
+    title="Windows events exported as JSON (evtx_dump, EvtxECmd, NXLog, Winlogbeat)",
+    suffixes=(".json", ".jsonl", ".ndjson"),
+    claims=_claims,
+    split=_whole,
+    read=_read,
+    recount=_recount,
+    settle=_settle,
+    cannot_know=(
+        "NXLog writes times local to the collector and of Terminal Services events only the message; EvtxECmd leaves out the activity; "
+        "Winlogbeat cuts times to milliseconds."
+    ),
+)
