@@ -14,13 +14,25 @@ if TYPE_CHECKING:
     from forensics.case import Case, open_case
     from forensics.errors import ForensicsError
     from forensics.evidence.find import find
+    from forensics.exports import export
     from forensics.identify import identify
     from forensics.model import Locator, Options
     from forensics.pipeline import analyze
 
 __version__ = "0.1.0"
 
-__all__ = ["Case", "ForensicsError", "Locator", "Options", "__version__", "analyze", "find", "identify", "open_case"]
+__all__ = [
+    "Case",
+    "ForensicsError",
+    "Locator",
+    "Options",
+    "__version__",
+    "analyze",
+    "export",
+    "find",
+    "identify",
+    "open_case",
+]
 
 # Loaded when first asked for: `c2trail --help` should not wait for Arrow, pandas and DuckDB.
 _HOMES = {
@@ -29,6 +41,7 @@ _HOMES = {
     "Locator": "forensics.model",
     "Options": "forensics.model",
     "analyze": "forensics.pipeline",
+    "export": "forensics.exports",
     "find": "forensics.evidence.find",
     "identify": "forensics.identify",
     "open_case": "forensics.case",

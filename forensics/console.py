@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from forensics import _timeline_view
+from forensics.errors import UsageError
 from forensics.reports._cells import csv_lines, json_line
 from forensics.text import shown, visible
 
@@ -148,6 +149,15 @@ def write_rows(rows: Iterable[dict[str, Any]], form: str, name: str) -> None:
         for piece in csv_lines_of(rows):
             out.write(piece)
     out.flush()
+
+
+def write_bytes(pieces: Iterable[bytes]) -> None:
+    """Write a file's bytes to stdout; UsageError where that is a terminal, which would act on them."""
+    if sys.stdout.isatty():
+        raise UsageError("a terminal is no place for a whole file: name one with -o, or pipe this")
+    for piece in pieces:
+        sys.stdout.buffer.write(piece)
+    sys.stdout.buffer.flush()
 
 
 def csv_lines_of(rows: Iterable[dict[str, Any]]) -> Iterator[bytes]:

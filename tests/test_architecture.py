@@ -25,7 +25,7 @@ LAYERS = [
     },
     {"evidence"},
     {"parsers", "enrichment", "analysis", "reports", "engines"},
-    {"case", "copies", "parse", "identify"},
+    {"case", "copies", "parse", "identify", "publishing", "exports"},
     {"reading"},
     {"pipeline", "query"},
     {"console"},
