@@ -122,6 +122,31 @@ REGISTRATIONS: Final = pa.schema(
 """One row an answer of a registry (RDAP), which speaks of the day `asked_on` alone. `changed_since`: the registration was
 last changed after the first event of an address in it, so the holder of then may have been another. Empty without --online."""
 
+HOPS: Final = pa.schema(
+    [
+        ("kind", TEXT),
+        ("start", TIME),
+        ("end", TIME),
+        ("host_name", TEXT),
+        ("source_ip", TEXT),
+        ("target", TEXT),
+        ("target_ip", TEXT),
+        ("user_name", TEXT),
+        ("user_basis", TEXT),
+        ("duration_s", pa.int64()),
+        ("bytes_in", pa.int64()),
+        ("bytes_out", pa.int64()),
+        ("session_uid", TEXT),
+        ("confidence", TEXT),
+        ("because", TEXT),
+        ("locators", TEXT),
+    ]
+)
+"""One row a hop: `gateway` is a connection that came through this server's Remote Desktop Gateway from `source_ip` to the
+resource `target`; `outbound` is RDP from this server to `target`. `user_basis` says where the name comes from: `logged`, or
+`hash of 1029` when Windows wrote only a hash, and the name of this case that has that hash. `bytes_in` came from the client.
+`session_uid` is the RDP session that was in use on the server at the time, if one alone was."""
+
 HOURS: Final = pa.schema([("weekday", pa.int32()), ("hour", pa.int32()), ("acts", pa.int64()), ("days", pa.int64())])
 """One row an hour of a weekday (1 Monday to 7 Sunday, UTC): slots of ten minutes in which an operator did something."""
 

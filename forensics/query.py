@@ -30,6 +30,7 @@ _SPANS: Final = {
     "milestones": ("time", "time"),
     "endpoints": ("first_seen", "first_seen"),
     "links": ("since", "until"),
+    "hops": ("start", 'coalesce("end", start)'),
     "chain": ("since", "coalesce(until, since)"),
     "beacons": ("first_seen", "last_seen"),
     "victims": ("first_seen", "last_seen"),
@@ -38,7 +39,9 @@ _SPANS: Final = {
 """First and last instant of a row, by table: a row is chosen when it touches the time asked for."""
 
 _HAS_SOURCE: Final = {
-    **dict.fromkeys(("timeline", "sources", "findings", "milestones", "chain", "beacons", "victims"), "source_ip = ?"),
+    **dict.fromkeys(
+        ("timeline", "sources", "hops", "findings", "milestones", "chain", "beacons", "victims"), "source_ip = ?"
+    ),
     "endpoints": "first_source_ip = ?",
     "links": "? IN (a, b)",
     "sessions": "list_contains(string_split(source_ips, ';'), ?)",

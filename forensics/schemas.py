@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
-from forensics.answers import BEACONS, CHAIN, COVERAGE, FINDINGS, HOURS, LINKS, REGISTRATIONS, VICTIMS, ZONES
+from forensics.answers import BEACONS, CHAIN, COVERAGE, FINDINGS, HOPS, HOURS, LINKS, REGISTRATIONS, VICTIMS, ZONES
 from forensics.columns import TEXT, TIME, WORD
 
 if TYPE_CHECKING:
@@ -290,6 +290,7 @@ TABLES: Final[Mapping[str, pa.Schema]] = {
     "victims": VICTIMS,
     "links": LINKS,
     "chain": CHAIN,
+    "hops": HOPS,
     "hours": HOURS,
     "zones": ZONES,
     "coverage": COVERAGE,

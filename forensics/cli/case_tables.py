@@ -59,6 +59,7 @@ _SAYS: Final = (
     ("endpoints", "Print what each path of the web server was for."),
     ("links", "Print what ties addresses, machines, accounts and paths to one operator."),
     ("chain", "Print the proxy chain: from which address to which, and when."),
+    ("hops", "Print connections through a Remote Desktop Gateway, and RDP from this server to others."),
     ("beacons", "Print who comes back to a path by a timer."),
     ("victims", "Print the addresses behind which implants ran."),
     ("hours", "Print when operators were at work, by weekday and hour (UTC)."),

@@ -73,10 +73,18 @@ MEANINGS: Final[Mapping[tuple[str, int], Meaning]] = {
     (LSM, 41): _lsm("rdp_authenticate", "unknown"),
     (LSM, 42): _lsm("rdp_authenticate", "unknown"),
     (LSM, 54): Meaning("system_stop"),
+    **{(LSM, i): Meaning("rdp_service") for i in (32, 33, 34, 36, 38, 59, 60)},
     (RCM, 261): Meaning("rdp_connect"),
     # 1149 is no logon: a connection that reached the logon screen, or passed network authentication where that is asked.
     (RCM, 1149): Meaning("rdp_authenticate", "success", _PARAMS),
     (RCM, 1158): Meaning("rdp_connect", "unknown", {"address": "Param1"}),
+    **{(RCM, i): Meaning("rdp_service") for i in (258, 259, 260, 1136, 1150, 1155, 1156, 20520, 20521)},
+    **{(RCM, i): Meaning("session_limit", "success", {"session_id": "Session"}) for i in range(20515, 20520)},
+    # Their parameters are not named in any manifest seen; they are kept as they stand.
+    **{
+        (RCM, i): Meaning("session_shadow")
+        for i in (1146, 1147, 1148, 20503, 20504, 20506, 20507, *range(20508, 20515))
+    },
     (CORE, 131): Meaning("rdp_connect", "unknown", {"address": "ClientIP"}),
     (CORE, 65): Meaning("rdp_connect"),
     (CORE, 66): Meaning("rdp_client_info", "unknown", {"session_id": "SessionID"}),
@@ -86,9 +94,13 @@ MEANINGS: Final[Mapping[tuple[str, int], Meaning]] = {
     (CORE, 104): Meaning("rdp_client_info", "unknown", {"client_zone": "TimezoneBiasHour"}),
     (CORE, 139): Meaning("rdp_authenticate", "failure", {"address": "IPString"}),
     (CORE, 140): Meaning("rdp_authenticate", "failure", {"address": "IPString"}),
-    (CORE, 162): Meaning("rdp_client_info"),
-    (CORE, 168): Meaning("rdp_client_info"),
-    (CORE, 169): Meaning("rdp_client_info"),
+    # Transport, channels, round trips, TLS, graphics, screen and system: what is said of the client and its line.
+    **{
+        (CORE, i): Meaning("rdp_client_info") for i in (130, 132, 133, 135, 137, 141, 145, 148, 153, 162, 163, 168, 169)
+    },
+    **{(CORE, i): Meaning("rdp_end") for i in (142, 143, 144)},
+    (CORE, 146): Meaning("reconnect", "failure"),
+    **{(CORE, i): Meaning("rdp_service") for i in (68, 70, 71, 72, 129, *range(226, 230))},
     (SECURITY, 4624): Meaning("logon", "success", {**_LOGGED_ON, **_FROM, "logon_type": "LogonType"}),
     (SECURITY, 4625): Meaning("logon", "failure", {**_TARGET, **_FROM, "logon_type": "LogonType"}),
     (SECURITY, 4634): Meaning("logoff", "success", {**_LOGGED_ON, "logon_type": "LogonType"}),
@@ -109,6 +121,7 @@ MEANINGS: Final[Mapping[tuple[str, int], Meaning]] = {
     (EVENTLOG, 104): Meaning("log_cleared", "success", _CLEARER),
     (SCM, 7045): Meaning("service_install", "success"),
     (SCM, 7036): Meaning("service_state"),
+    (SCM, 7040): Meaning("service_state"),
     (KERNEL, 1): Meaning("clock_changed", "success"),
     (KERNEL, 12): Meaning("system_start", "success"),
     (KERNEL, 13): Meaning("system_stop", "success"),
