@@ -195,7 +195,7 @@ def test_the_exact_path_and_the_columnar_path_give_equal_rows(
 def test_the_renderer_makes_up_no_seventh_digit(logs: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     _only_the_renderer(monkeypatch)
     (path,) = (p for p in logs if p.name == "RDPAuth_RemoteConnectionManager.evtx")
-    assert [len(row["time_original"]) for row in read(path.read_bytes()).events] == [27, 27]
+    assert {len(row["time_original"]) for row in read(path.read_bytes()).events} == {27}
 
 
 def test_slack_is_read_on_request_flagged_and_without_second_copies(logs: list[Path]) -> None:
