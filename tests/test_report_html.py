@@ -7,13 +7,12 @@ import json
 import re
 import subprocess
 import sys
-from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-import duckdb
 import pyarrow as pa
 import pytest
 from hostile_tables import BENIGN, PAYLOADS, tables
+from report_making import many_acts, page_of
 from report_reading import digest, policy, read, shape
 
 from forensics.case import Case
@@ -22,18 +21,7 @@ from forensics.reports._html import listing
 from forensics.reports._html import page as page_module
 from forensics.reports._html.page import LIBRARIES
 from forensics.reports.report_html import REPORT
-from forensics.schemas import TABLES
 from forensics.text import visible
-
-
-def page_of(rows: dict[str, pa.Table]) -> bytes:
-    """Return the report of tables in memory."""
-    with duckdb.connect(":memory:") as db:
-        db.execute("SET TimeZone = 'UTC'")
-        for name, schema in TABLES.items():
-            db.register(f"_{name}", rows.get(name, schema.empty_table()))
-            db.execute(f"CREATE VIEW {name} AS SELECT * FROM _{name}")
-        return b"".join(REPORT.write(db))
 
 
 def acts_of(page: bytes) -> dict[str, object]:
@@ -181,29 +169,6 @@ def test_json_of_the_page_cannot_end_its_element() -> None:
     assert block
     assert not set(block[1]) & set(b"<>&")
     assert block[1].isascii()
-
-
-def many_acts(count: int, message: str) -> dict[str, pa.Table]:
-    """Return a case of so many rows of the timeline, three of a rare origin among them, last in time."""
-    start = datetime(2017, 1, 1, tzinfo=UTC)
-    rare = range(count - 3, count)
-    columns = {
-        "time": [start + timedelta(seconds=7 * i) for i in range(count)],
-        "act": ["http_request"] * count,
-        "message": [message.format(i) for i in range(count)],
-        "source_ip": [
-            "175.45.178.141" if i in rare else f"10.{i >> 16 & 255}.{i >> 8 & 255}.{i & 255}" for i in range(count)
-        ],
-        "role": ["operator" if i in rare else "scanner" for i in range(count)],
-        "rare_grade": ["A" if i in rare else None for i in range(count)],
-        "country_iso_code": ["KP" if i in rare else "FR" for i in range(count)],
-        "country_as_of": [date(2017, 1, 4)] * count,
-        "count": [1] * count,
-        "locator": [f"E0001:{i * 90}+90#{i + 1}" for i in range(count)],
-    }
-    schema = TABLES["timeline"]
-    fields = {f.name: pa.array(columns.get(f.name, [None] * count), f.type) for f in schema}
-    return {"timeline": pa.table(fields, schema=schema)}
 
 
 def test_two_hundred_thousand_different_acts_fit_below_twenty_megabytes_with_the_rare_origin_among_them() -> None:

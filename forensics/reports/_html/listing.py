@@ -39,7 +39,7 @@ class Column:
     """A column of a case's table: what it is called on the page and how its values are shown.
 
     `kind` is text, code, number, time, day, address (or several, joined by `;`), tie (an address or something else),
-    country, confidence, word (of the tool's own), sentence, reasons, locators, list (joined by `;`) or words.
+    other (an address that is not the row's own), country, confidence, word (of the tool's own), sentence, reasons, locators, list (joined by `;`) or words.
     """
 
     name: str
@@ -164,7 +164,7 @@ def _text_cell(kind: str, text: str, known: Known) -> Cell:
             return Cell(kind, items=tuple(locators(text.split(";"))))
         case "address":
             return Cell("addresses", items=tuple(address(one, known.rare) for one in parts(text, ";")))
-        case "tie":
+        case "tie" | "other":
             return address(text, known.rare)
         case "country":
             return Cell(kind, cut(text), exact=known.countries.get(text, ""))

@@ -46,6 +46,8 @@ class Rare:
     last_seen: Cell
     acts: str
     role: str
+    says: str
+    """Which databases place it where, of which dates: where they disagree, all stand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,7 @@ def _rare(db: duckdb.DuckDBPyConnection, known: Known) -> list[Rare]:
                 cell(_SENTENCE, row["last_seen"], known),
                 ", ".join(acts) or "bare connections",
                 cut(row["role"] or ""),
+                cut(row["country_says"] or ""),
             )
         )
     return out
@@ -202,5 +205,8 @@ def _ledger(db: duckdb.DuckDBPyConnection) -> Ledger:
     for outcome in ("event", "reject", "skip"):
         records, part = found.get(outcome, (0, 0))
         share = f"{100 * part / size:.1f} %" if size else "0 %"
-        said += [f"{records:,}", "under 0.1 %" if part and share == "0.0 %" else share]
+        said += [
+            f"{records:,} {outcome}{'' if records == 1 else 's'}",
+            "under 0.1 %" if part and share == "0.0 %" else share,
+        ]
     return Ledger(f"{files:,}", f"{size:,}", *said)

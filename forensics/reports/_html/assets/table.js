@@ -27,10 +27,9 @@
     return [input, field(label, input)];
   }
 
-  function tick(label, on, onchange) {
+  function tick(label, onchange) {
     const input = el("input", { type: "checkbox", onchange: () => onchange(input.checked) });
-    input.checked = on;
-    return el("label", { class: "tick" }, input, el("span", {}, label));
+    return [input, el("label", { class: "tick" }, input, el("span", {}, label))];
   }
 
   /* ---- the acts ------------------------------------------------------------------------------------------------ */
@@ -39,9 +38,11 @@
 
   function actTable(box) {
     const [session, sessionField] = choice("Session", acts.values("session_uid"), (value) => acts.ask({ session: value }));
-    const [, roleField] = choice("Role", acts.values("role"), (value) => acts.ask({ role: value }));
-    const [, addressField] = typed("Address", (value) => acts.ask({ address: value }));
-    const [, textField] = typed("Text", (value) => acts.ask({ text: value }));
+    const [role, roleField] = choice("Role", acts.values("role"), (value) => acts.ask({ role: value }));
+    const [address, addressField] = typed("Address", (value) => acts.ask({ address: value }));
+    const [text, textField] = typed("Text", (value) => acts.ask({ text: value }));
+    const [rare, rareField] = tick("rare origins only", (value) => acts.ask({ rare: value }));
+    const [noise, noiseField] = tick("noise", (value) => acts.ask({ noise: value }));
     const count = el("p", { class: "count" });
     const body = el("tbody", {});
     const table = el("table", { id: "table-all-acts" },
@@ -59,7 +60,7 @@
         el("td", {}, el("code", {}, acts.of(i, "session_uid"))),
         el("td", {}, el("code", { class: rare ? "rare-address" : null }, acts.of(i, "source_ip")), rare ? el("b", { class: "grade" }, ` rare origin ${rare}`) : ""),
         el("td", {}, acts.of(i, "country_iso_code")),
-        el("td", {}, acts.of(i, "role")),
+        el("td", { class: "word" }, acts.of(i, "role")),
         el("td", {}, milestone ? el("b", {}, `◆ ${milestone} `) : "", acts.said(i), marks ? el("span", { class: "marks" }, ` ${marks}`) : ""),
         el("td", { class: "number" }, acts.times(i) > 1 ? c2.number(acts.times(i)) : ""),
         el("td", {}, el("code", { class: "place" }, acts.locator(i))));
@@ -105,14 +106,22 @@
 
     box.append(
       el("div", { class: "bar", role: "search", "aria-label": "Ask the timeline" }, sessionField, roleField, addressField, textField,
-        tick("rare origins only", false, (value) => acts.ask({ rare: value })),
-        tick("noise", true, (value) => acts.ask({ noise: value })),
+        rareField, noiseField,
         el("button", { type: "button", onclick: () => copied(asText()) }, "Copy rows")),
       el("div", { class: "bar" }, count, pager.bar),
       el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Acts" }, table));
     box.hidden = false;
+    /** Let the controls say what is asked, whoever asked it. */
+    function tell() {
+      for (const [control, name] of [[session, "session"], [role, "role"], [address, "address"], [text, "text"]]) {
+        if (control.value !== acts.asked[name]) control.value = acts.asked[name];
+      }
+      rare.checked = acts.asked.rare;
+      noise.checked = acts.asked.noise;
+    }
+    tell();
     acts.listen(() => {
-      session.value = acts.asked.session;
+      tell();
       pager.state.page = 0;
       fill();
     });
@@ -128,6 +137,29 @@
       timeline.choose(goTo);
     }
     fill();
+    linkPlaces((i) => {
+      acts.ask({ session: "", role: "", address: "", text: "", rare: false, noise: true });
+      document.getElementById("timeline").scrollIntoView();
+      goTo(i);
+    });
+  }
+
+  /** Make the places that proofs name lead to their rows of the timeline, where it has them. */
+  function linkPlaces(goTo) {
+    const wanted = new Map();
+    for (const place of document.querySelectorAll("main code.place")) {
+      const key = place.textContent.split("#")[0];
+      if (!place.closest("#acts")) wanted.set(key, [...(wanted.get(key) || []), place]);
+    }
+    for (let i = 0; i < acts.size; i += 1) {
+      const key = acts.locator(i).split("#")[0];
+      const places = wanted.get(key);
+      if (!places) continue;
+      for (const place of places) {
+        place.replaceWith(el("button", { type: "button", class: "place", title: "Show in the timeline", onclick: () => goTo(i) }, place.textContent));
+      }
+      wanted.delete(key);
+    }
   }
 
   function copied(text) {

@@ -119,7 +119,9 @@ const timeline = (() => {
 
   function axis() {
     const ticks = view.ticks(Math.max(3, Math.floor((width - LEFT) / 110)));
-    const format = view.tickFormat();
+    const [first, second] = ticks;
+    const step = second - first;
+    const format = d3.utcFormat(step >= 86_400_000 ? "%Y-%m-%d" : step >= 60_000 ? "%H:%M" : step >= 1_000 ? "%H:%M:%S" : "%H:%M:%S.%L");
     let free = 34;
     pen.strokeStyle = colour.line;
     pen.font = "12px system-ui, sans-serif";
@@ -147,6 +149,7 @@ const timeline = (() => {
   }
 
   function sessions(start, stop) {
+    const free = [];
     for (const row of lanes.rows) {
       if (row.stop < start || row.session.start > stop || !wanted(row.session)) continue;
       const top = at.sessions + row.lane * lanes.HEIGHT.session + 12;
@@ -161,7 +164,11 @@ const timeline = (() => {
         pen.fillStyle = grade ? colour.rare : colour.operator;
         pen.fillRect(a, top, Math.max(grade ? 4 : 1.5, b - a), 14);
       }
-      text(row.session.uid, Math.max(left, LEFT + 2), top - 2, colour.ink);
+      const label = Math.max(left, LEFT + 2);
+      if (!(label < free[row.lane])) {
+        text(row.session.uid, label, top - 2, colour.ink);
+        free[row.lane] = label + pen.measureText(row.session.uid).width + 6;
+      }
       hits.push({ left: Math.max(left, LEFT), right, top, bottom: top + 14, row });
     }
   }
