@@ -108,23 +108,23 @@ def _evtx_dump(event: Event, number: int) -> dict[str, object]:
 
 
 def _winevents(events: Sequence[Event]) -> str:
-    """Get-WinEvent, Export-Csv of PowerShell 5: every cell that is not null in quotes, local times of en-US."""
-    lines = [f"#TYPE {_WINEVENT_TYPE}", ",".join(f'"{name}"' for name in _WINEVENT)]
+    """Get-WinEvent, Export-Csv of PowerShell 5: every cell that is not null in quotes, German Windows: semicolons, local times."""
+    lines = [f"#TYPE {_WINEVENT_TYPE}", ";".join(f'"{name}"' for name in _WINEVENT)]
     for number, event in enumerate(events, 1):
         values = {name: str(value) for name, _, value in event.fields}
-        labels = zip(("User", "Session ID", "Source Network Address"), values.values(), strict=False)
+        labels = zip(("Benutzer", "Sitzungs-ID", "Quellnetzwerkadresse"), values.values(), strict=False)
         when = _when(event).astimezone(SERVER_ZONE)
         cells = {
-            "Message": "Remote Desktop Services: synthetic sample:\r\n\r\n"
+            "Message": "Remotedesktopdienste: synthetisches Beispiel:\r\n\r\n"
             + "\r\n".join(f"{a}: {b}" for a, b in labels),
             "Id": str(event.event_id),
             "RecordId": str(number),
             "ProviderName": event.provider,
             "LogName": event.channel,
             "MachineName": event.computer,
-            "TimeCreated": f"{when.month}/{when.day}/{when.year} {when.hour % 12 or 12}:{when:%M:%S %p}",
+            "TimeCreated": f"{when:%d.%m.%Y %H:%M:%S}",
         }
-        lines.append(",".join(f'"{cells[name]}"' if name in cells else "" for name in _WINEVENT))
+        lines.append(";".join(f'"{cells[name]}"' if name in cells else "" for name in _WINEVENT))
     return "\ufeff" + "\r\n".join(lines) + "\r\n"
 
 

@@ -7,7 +7,6 @@ System.Diagnostics.EventLogEntry (Get-EventLog); EvtxECmd's are those of its Eve
 from __future__ import annotations
 
 import csv
-import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -50,7 +49,8 @@ _FORMS: Final[Mapping[str, Mapping[str, str]]] = {
 }
 _NEEDED: Final = {"EvtxECmd": ("id", "provider", "time", "payload")}
 _NEEDED_ELSE: Final = ("id", "provider", "time")
-_DELIMITERS: Final = ",;\t|"
+_TIMES: Final = frozenset(parts["time"] for parts in _FORMS.values())
+_DELIMITER_NAMES: Final = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 _TYPE: Final = re.compile(r"#TYPE [\w.]+(?:EventLogEntry#([^/\s]{1,80})/)?")
 # What may stand in front: a byte order mark, as it is in UTF-8 or as the second count sees it in UTF-16.
 QUOTED: Final = re.compile(rb'(?m)^(?:\xef\xbb\xbf|\xff)?"')
@@ -59,11 +59,11 @@ NUMBERED: Final = re.compile(rb"(?m)^[0-9]{1,19}([,;\t|])[0-9]{1,19}\1[0-9]{4}-[
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Who wrote a CSV, its delimiter, its names, and where each part of an event stands in a row."""
+    """Who wrote a CSV, its delimiter, how many columns it has, and where each part of an event stands in a row."""
 
     form: str
     delimiter: str
-    names: tuple[str, ...]
+    count: int
     at: Mapping[str, int]
 
     def cell(self, row: Sequence[str], part: str) -> str:
@@ -75,14 +75,21 @@ class Columns:
 def columns_of(line: str) -> Columns | None:
     """Return what a header line says, None for a line that is no header of Windows events."""
     line = line.removeprefix("\ufeff").rstrip("\r\n")
-    for delimiter in _DELIMITERS:
+    for delimiter in _DELIMITER_NAMES:
         names = row_of(line, delimiter)
-        if names is None or len(names) < len(_NEEDED_ELSE) or len(set(names) - {""}) < len([n for n in names if n]):
-            continue
-        for form, parts in _FORMS.items():
-            at = {part: names.index(name) for part, name in parts.items() if name in names}
-            if all(part in at for part in _NEEDED.get(form, _NEEDED_ELSE)):
-                return Columns(form, delimiter, tuple(names), at)
+        if names is not None and (columns := columns_of_row(names, delimiter)) is not None:
+            return columns
+    return None
+
+
+def columns_of_row(names: Sequence[str], delimiter: str) -> Columns | None:
+    """Return the columns that the cells of a header name, None where they are no header."""
+    if not _TIMES.intersection(names) or len(set(names) - {""}) < sum(1 for name in names if name):
+        return None
+    for form, parts in _FORMS.items():
+        at = {part: names.index(name) for part, name in parts.items() if name in names}
+        if all(part in at for part in _NEEDED.get(form, _NEEDED_ELSE)):
+            return Columns(form, delimiter, len(names), at)
     return None
 
 
@@ -119,11 +126,13 @@ def first_header(text: str) -> tuple[Columns, str, int] | None:
 
 def packed(columns: Columns) -> str:
     """Return columns as the text that `Span.settings` carry."""
-    return json.dumps([columns.form, columns.delimiter, columns.names])
+    places = " ".join(f"{part}={place}" for part, place in columns.at.items())
+    return f"{columns.form} by {_DELIMITER_NAMES[columns.delimiter]}, {columns.count} columns: {places}"
 
 
 def unpacked(text: str) -> Columns:
     """Return what `packed` packed."""
-    form, delimiter, names = json.loads(text)
-    at = {part: names.index(name) for part, name in _FORMS[form].items() if name in names}
-    return Columns(form, delimiter, tuple(names), at)
+    form, _, delimiter, count, _, *places = text.split(" ")
+    pairs = (place.split("=") for place in places)
+    by_name = {name: mark for mark, name in _DELIMITER_NAMES.items()}
+    return Columns(form, by_name[delimiter.rstrip(",")], int(count), {part: int(place) for part, place in pairs})

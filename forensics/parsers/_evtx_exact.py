@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
 
 from forensics.instants import moment
 from forensics.limits import TIME_MAX_US, TIME_MIN_US
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from forensics.parsers._evtx_render import Rendered
     from forensics.parsers._rdp import Meaning
 
+_LONGEST_KEPT: Final = 128
+"""Characters of a text whose reading is kept for the next event; real names and addresses are shorter."""
+
 
 def logon_type(record: Rendered) -> int | None:
     """Return the LogonType of a record, None where it has none."""
@@ -27,8 +31,11 @@ def time_is_possible(record: Rendered) -> bool:
     return record.us is not None and TIME_MIN_US <= record.us <= TIME_MAX_US
 
 
-def event(record: Rendered) -> dict[str, Any]:
-    """Return what a wanted record of a possible time says, by column; its place and flags are the caller's to add."""
+def event(record: Rendered, written: str | None = None) -> dict[str, Any]:
+    """Return what a wanted record of a possible time says, by column; its place and flags are the caller's to add.
+
+    `written` is the time as an export has it; without one it is written as the log has it.
+    """
     meaning = meaning_of(record.provider, record.event_id, logon_type(record))
     assert meaning is not None  # noqa: S101  # the caller asked for wanted records
     assert record.us is not None  # noqa: S101  # and for those that have a time
@@ -36,7 +43,7 @@ def event(record: Rendered) -> dict[str, Any]:
     row: dict[str, Any] = {
         "time": moment(record.us),
         # The package cuts times to microseconds: the seventh digit is not known, and none is made up.
-        "time_original": filetime_text(filetime(record.us))[:-2] + "Z",
+        "time_original": filetime_text(filetime(record.us))[:-2] + "Z" if written is None else written,
         "time_basis": "filetime_utc",
         "event_action": meaning.action,
         "event_outcome": outcome(said) if said else meaning.outcome,
@@ -54,6 +61,12 @@ def event(record: Rendered) -> dict[str, Any]:
     return row
 
 
+@lru_cache(maxsize=1 << 14)
+def _cells(meant: str, text: str) -> tuple[str | int | None, ...]:
+    """Read a text by its meaning; accounts, addresses and numbers come again and again."""
+    return READERS[meant][1](text)
+
+
 def _fill(row: dict[str, Any], record: Rendered, meaning: Meaning) -> dict[str, str]:
     """Fill the columns that the meaning names; return what fills none, by its key in `unmapped`."""
     used = set()
@@ -62,7 +75,7 @@ def _fill(row: dict[str, Any], record: Rendered, meaning: Meaning) -> dict[str, 
         text = record.named.get(name, "") if name else ""
         if not name or not text:
             continue
-        cells = read(text)
+        cells = _cells(meant, text) if len(text) <= _LONGEST_KEPT else read(text)
         if meant not in NUMBERS or cells[0] is not None or present(text) is None:
             used.add(name)
         for column, cell in zip(filled, cells, strict=True):

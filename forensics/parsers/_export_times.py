@@ -11,7 +11,7 @@ import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from forensics.parsers._exported import Moment
+from forensics.parsers._exported import UNPROVEN, Moment
 
 if TYPE_CHECKING:
     from forensics.parsers._local_time import LocalTime
@@ -58,7 +58,7 @@ def local_moment(text: str, order: str, clock: LocalTime) -> tuple[Moment, str |
         order = _proven(text) or order
         # Where both are the same number the order says nothing.
         if not order and first.lstrip("0") != second.lstrip("0"):
-            return Moment(None, "date_order_unknown"), None
+            return Moment(None, UNPROVEN), None
         day, month = (int(second), int(first)) if order == MONTH_FIRST else (int(first), int(second))
         year = int(third)
     half = (before or behind or "").upper()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from forensics.instants import microseconds
@@ -32,6 +33,8 @@ _TIME: Final = re.compile(
 _GUID: Final = re.compile(
     r"\{?([0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12})\}?", re.ASCII
 )
+UNPROVEN: Final = "date_order_unknown"
+_REFUSALS: Final = frozenset({UNPROVEN, "bad_time"})
 _LONGEST_DETAIL: Final = 200
 
 
@@ -43,12 +46,24 @@ class Moment:
     basis: str
 
 
+@lru_cache(maxsize=4096)
+def _utc_second(day: str, clock: str) -> int | None:
+    try:
+        return microseconds(datetime.fromisoformat(f"{day}T{clock}").replace(tzinfo=UTC))
+    except ValueError:
+        return None
+
+
 def moment_of(text: str, zone: str) -> Moment:
     """Read `2017-01-18T12:00:00.1234567Z`; a time without a zone is placed by the given one, else as UTC and said so."""
     match = _TIME.fullmatch(text.strip())
     if match is None:
         return Moment(None, "")
     day, clock, fraction, offset = match.groups()
+    if offset == "Z":
+        us = _utc_second(day, clock)
+        us = us if us is None else us + int((fraction or "0")[:6].ljust(6, "0"))
+        return Moment(us if us is not None and TIME_MIN_US <= us <= TIME_MAX_US else None, "filetime_utc" if us else "")
     basis = "filetime_utc" if offset == "Z" else "offset_in_log" if offset else "zone_given" if zone else "zone_assumed"
     place: tzinfo = zone_named(zone) if zone and not offset else UTC
     try:
@@ -109,24 +124,21 @@ class Collected:
             return
         when = when or moment_of(written, self.zone)
         if when.us is None:
-            self.reject(place, when.basis or "bad_time", written)
+            self.reject(place, when.basis if when.basis in _REFUSALS else "bad_time", written)
             return
-        row = event(
-            Rendered(
-                record.provider,
-                record.event_id,
-                when.us,
-                record.record_id,
-                record.computer,
-                record.channel,
-                record.activity,
-                record.named,
-            )
+        timed = Rendered(
+            record.provider,
+            record.event_id,
+            when.us,
+            record.record_id,
+            record.computer,
+            record.channel,
+            record.activity,
+            record.named,
         )
         self.events.append(
-            row
+            event(timed, written)
             | {
-                "time_original": written,
                 "time_basis": when.basis,
                 "log_format": self.log_format,
                 "evidence_id": self.span.evidence.id,

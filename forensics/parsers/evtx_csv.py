@@ -19,6 +19,7 @@ from forensics.parsers._csv_columns import (
     QUOTED,
     channel_of_type,
     columns_of,
+    columns_of_row,
     first_header,
     packed,
     row_of,
@@ -181,15 +182,11 @@ class _Reader:
         if columns is None:
             return False
         end = self._end(raw)
-        try:
-            text, flags = raw[:end].decode("utf-8"), None
-        except UnicodeDecodeError:
-            text, flags = decode(raw[:end]), "broken_text"
-        row = row_of(text.removeprefix("\ufeff").rstrip("\r\n"), columns.delimiter)
+        row, flags = self._row(raw[:end], columns)
         if row is None:
             return False
-        header = columns_of(text) if "TimeCreated" in text or "TimeGenerated" in text else None
-        if len(row) != len(columns.names) and header is None:
+        header = columns_of_row(row, columns.delimiter)
+        if len(row) != columns.count and header is None:
             return False
         self._ordinal += heads
         whole, line_end = raw[:end], b""
@@ -197,7 +194,7 @@ class _Reader:
             # The lines that only look like heads are counted at the record's own line end.
             cut = len(whole.rstrip(b"\r\n"))
             whole, line_end = (whole[:cut], whole[cut:]) if cut < end else (whole[:-1], whole[-1:])
-        if header is not None and tuple(row) == header.names:
+        if header is not None:
             self._columns = header
             self._skip(whole, "header", 1)
         else:
@@ -206,6 +203,14 @@ class _Reader:
             self._skip(line_end, "line_inside_quotes", heads - 1)
         self._gap(raw[end:])
         return True
+
+    @staticmethod
+    def _row(raw: bytes, columns: Columns) -> tuple[list[str] | None, str | None]:
+        try:
+            text, flags = raw.decode("utf-8"), None
+        except UnicodeDecodeError:
+            text, flags = decode(raw), "broken_text"
+        return row_of(text.removeprefix("\ufeff").rstrip("\r\n"), columns.delimiter), flags
 
     @staticmethod
     def _end(raw: bytes) -> int:

@@ -33,7 +33,8 @@ _TELL: Final = {
     "EvtxECmd": ('"EventRecordId"', '"EventId"', '"Payload"', '"Provider"'),
     "NXLog": ('"SourceName"', '"EventID"', '"EventTime"', '"Hostname"'),
 }
-_NUMBER: Final = re.compile(rb'(?<!\\)"(?:EventID|EventId|event_id)"\s*:\s*("?[0-9]{1,5}"?(?=\s*[,}])|.)', re.DOTALL)
+_NUMBER_KEYS: Final = (b'"EventID"', b'"EventId"', b'"event_id"')
+_NUMBER: Final = re.compile(rb'\s*:\s*"?([0-9]{1,5})"?\s*[,}]')
 _MARKUP: Final = re.compile(rb"(?:\xef\xbb\xbf)?[\s\0]*(?:Record [0-9]{1,20}|[\[\],])?[\s\0]*")
 _BROKEN: Final = re.compile("[\udc80-\udcff]")
 _DEEPEST: Final = 16
@@ -123,18 +124,12 @@ class _Reader:
             last = self._last_line.search(piece)
             end = last.end() if last else len(piece)
             whole = piece[:end].rstrip(b" \t\r\n,]\0")
-        numbers = _NUMBER.findall(whole)
-        if numbers and whole.endswith(b"}") and all(self._unwanted(number) for number in numbers):
+        if whole.endswith(b"}") and _unwanted(whole):
             self._skip(piece[:end], "unwanted_event", 1)
         else:
             self._object(piece[:end], whole[whole.index(b"{") :])
         if end < len(piece):
             self._gap(piece[end:])
-
-    @staticmethod
-    def _unwanted(number: bytes) -> bool:
-        digits = number.strip(b'"')
-        return digits.isdigit() and int(digits) not in IDS
 
     def _object(self, whole: bytes, raw: bytes) -> None:
         place = (self._at, stored_length(whole, self._encoding), self._ordinal)
@@ -186,6 +181,24 @@ class _Reader:
         self._at += size
 
 
+def _unwanted(whole: bytes) -> bool:
+    """Say whether every event number in the text is one that is not wanted, without parsing it.
+
+    A string of JSON cannot hold these keys with their quotes bare, so no text of a client is taken for one.
+    """
+    found = False
+    for key in _NUMBER_KEYS:
+        at = whole.find(key)
+        while at >= 0:
+            if whole[at - 1] != 0x5C:
+                number = _NUMBER.match(whole, at + len(key))
+                if number is None or int(number[1]) in IDS:
+                    return False
+                found = True
+            at = whole.find(key, at + 1)
+    return found
+
+
 def _lines(raw: bytes) -> list[bytes]:
     return [line + b"\n" for line in raw.split(b"\n")[:-1]] + ([rest] if (rest := raw.rpartition(b"\n")[2]) else [])
 
@@ -198,7 +211,7 @@ def _keys(value: Any) -> int:  # noqa: ANN401
         if one.__class__ is dict:
             count += len(one)
             one = one.values()
-        waiting.extend(inner for inner in one if inner.__class__ is dict or inner.__class__ is list)
+        waiting += [inner for inner in one if inner.__class__ is dict or inner.__class__ is list]
     return count
 
 

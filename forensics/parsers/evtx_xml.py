@@ -32,6 +32,9 @@ _LONGEST_NUMBER: Final = 20
 _OPEN: Final = re.compile(rb"<Event[\s>]")
 _SCHEMA: Final = b"schemas.microsoft.com/win/2004/08/events/event"
 _NUMBER: Final = re.compile(rb"<EventID[^<>]*>\s*([0-9]{1,5})\s*<")
+_ATTRIBUTES: Final = {"Provider": "Name", "TimeCreated": "SystemTime", "Correlation": "ActivityID"}
+_TEXTS: Final = frozenset({"EventID", "EventRecordID", "Computer", "Channel"})
+"""What System says of an event that a row keeps."""
 _BETWEEN: Final = re.compile(r"(?:[\s\ufeff-]|<\?xml[^<>]*\?>|</?Events[^<>]*>|<!--[^<>]*-->)*")
 _ENCODINGS: Final = {"utf-8": 1, "utf-16-le": 2, "utf-16-be": 2}
 
@@ -217,14 +220,17 @@ def _record(raw: bytes) -> tuple[Rendered, str]:
         if name == "System":
             for child in part:
                 known = _local(child.tag)
-                system.setdefault(known, (child.text or "").strip())
-                for attribute, value in child.attrib.items():
-                    system.setdefault(f"{known}@{attribute}", value)
+                if known in _ATTRIBUTES:
+                    attribute = _ATTRIBUTES[known]
+                    if attribute in child.attrib:
+                        system.setdefault(known, child.attrib[attribute])
+                elif known in _TEXTS:
+                    system.setdefault(known, (child.text or "").strip())
         elif name != "RenderingInfo":
             _fields(part, named)
     sequence = system.get("EventRecordID", "")
     record = Rendered(
-        provider=system.get("Provider@Name", ""),
+        provider=system.get("Provider", ""),
         event_id=int(system["EventID"]),
         us=None,
         record_id=int(sequence)
@@ -232,10 +238,10 @@ def _record(raw: bytes) -> tuple[Rendered, str]:
         else None,
         computer=system.get("Computer", ""),
         channel=system.get("Channel", ""),
-        activity=canonical(system.get("Correlation@ActivityID", "")),
+        activity=canonical(system.get("Correlation", "")),
         named=named,
     )
-    return record, system.get("TimeCreated@SystemTime", "")
+    return record, system.get("TimeCreated", "")
 
 
 def _fields(part: ET.Element, named: dict[str, str]) -> None:
@@ -254,7 +260,7 @@ def _fields(part: ET.Element, named: dict[str, str]) -> None:
 
 
 def _local(tag: str) -> str:
-    return tag.rpartition("}")[2]
+    return tag[tag.rfind("}") + 1 :]
 
 
 class _Opens(Recount):
