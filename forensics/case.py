@@ -6,10 +6,10 @@ options and the versions.
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
-import secrets
 import shutil
 import tempfile
 from contextlib import contextmanager
@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 
 from forensics.errors import EvidenceChangedError, OutputError, UsageError
 from forensics.limits import DATABASE_BYTES
+from forensics.publishing import folder_draft, sweep
 from forensics.schemas import TABLES
 
 if TYPE_CHECKING:
@@ -82,6 +83,11 @@ class Case:
 def open_case(folder: Path) -> Case:
     """Return the case in `folder`; UsageError if it is none."""
     if not (folder / MANIFEST).is_file():
+        aside = sorted(folder.absolute().parent.glob(f".{glob.escape(folder.absolute().name)}.????????.replaced"))
+        if aside:
+            raise UsageError(
+                f"{folder} is not there: a run that was to replace it was killed, and the case lies in {aside[0]}; rename it"
+            )
         raise UsageError(
             f"{folder} is no case folder (it has no {MANIFEST}); make one with: c2trail analyze EVIDENCE -o CASE"
         )
@@ -187,7 +193,10 @@ class Draft:
                 file.write(piece)
 
     def write_manifest(self, facts: Mapping[str, Any]) -> None:
-        """Write the manifest last: the facts, and size and SHA-256 of every file of the case but the audit log."""
+        """Write the manifest last: the facts, and size and SHA-256 of every file of the case but the audit log.
+
+        The last line of the audit log holds the manifest's own hash: whoever changes one must change the other.
+        """
         files = {
             path.relative_to(self.folder).as_posix(): {"sha256": digest(path), "size": path.stat().st_size}
             for path in sorted(self.folder.rglob("*"))
@@ -195,6 +204,7 @@ class Draft:
         }
         text = json.dumps({**facts, "files": files}, sort_keys=True, indent=1, ensure_ascii=True, allow_nan=False)
         self.write(MANIFEST, [text.encode() + b"\n"])
+        self.audit("manifest_written", sha256=digest(self.folder / MANIFEST))
 
     def audit(self, action: str, **what: object) -> None:
         """Append one line to the audit log, the only place where the clock is read; each line holds the hash of the last."""
@@ -218,18 +228,18 @@ def draft(target: Path, *, force: bool, evidence: Iterable[Path]) -> Iterator[Dr
     OutputError if `target` exists (unless `force`, and then only over a case), lies inside evidence, or cannot be written.
     """
     target = target.absolute()
+    swept = sweep(target)
     _check_target(target, force=force, evidence=evidence)
-    hidden = target.parent / f".{target.name}.{secrets.token_hex(4)}.partial"
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        hidden.mkdir(mode=0o700)
-        try:
+        with folder_draft(target) as hidden:
             building = Draft(hidden)
+            for done in swept:
+                building.audit("swept", said=done)
             yield building
-            _publish(hidden, target)
-        except BaseException:
-            shutil.rmtree(hidden, ignore_errors=True)
-            raise
+    except duckdb.IOException as error:
+        raise OutputError(
+            f"cannot write the case ({str(error).splitlines()[0]}); choose another place with -o"
+        ) from error
     except OSError as error:
         where = error.filename or target
         raise OutputError(
@@ -253,34 +263,10 @@ def _check_target(target: Path, *, force: bool, evidence: Iterable[Path]) -> Non
         raise OutputError(f"{target} exists and is no case of c2trail; --force replaces cases only")
 
 
-def _publish(hidden: Path, target: Path) -> None:
-    """Make the draft durable, then visible by one rename; an old case steps aside first and goes afterwards."""
-    for path in sorted(hidden.rglob("*"), reverse=True):
-        _sync(path)
-    _sync(hidden)
-    aside = None
-    if target.exists():
-        aside = target.parent / f".{target.name}.{secrets.token_hex(4)}.replaced"
-        target.rename(aside)
-    try:
-        hidden.rename(target)
-    except OSError:
-        if aside is not None:
-            aside.rename(target)
-        raise
-    _sync(target.parent)
-    if aside is not None:
-        shutil.rmtree(aside, ignore_errors=True)
-
-
-def _sync(path: Path) -> None:
-    if path.is_dir() and os.name == "nt":
-        return
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def seal(case: Case) -> str:
+    """Return the SHA-256 of the audit log's last line: it covers the log, by it the manifest, by that every file of the case."""
+    lines = (case.folder / AUDIT).read_bytes().splitlines()
+    return hashlib.sha256(lines[-1] if lines else b"").hexdigest()
 
 
 def evidence_path(case: Case, evidence_id: str) -> Path | None:

@@ -19,12 +19,12 @@ from forensics.evidence.ledger import REJECT, Tally
 from forensics.identify import Identified, identify
 from forensics.instants import typed_date
 from forensics.model import Options, PassedOver
-from forensics.reading import ReadFile, accounts, check_unchanged, read
+from forensics.reading import ReadFile, accounts, check_unchanged, hashing_again, read
 from forensics.reports import reports
 from forensics.schemas import RUN, TABLES, WITNESSES, table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import duckdb
     import pyarrow as pa
@@ -73,11 +73,13 @@ def analyze(
         files = read(plan, building.parts, workers=count, audit=building.audit, progress=progress)
         for name, rows in {**accounts(plan, files), **_circumstances(found, witnesses, options)}.items():
             building.write_table(name, rows)
-        with building.database() as db:
-            copied = _ask(db, building, witnesses, options, online, progress)
-        check_unchanged(plan, files)
-        building.audit("finish")
-        building.write_manifest({**_facts(found, plan, files, witnesses, options), "duplicates": copied})
+        with hashing_again(plan) as hashes:
+            with building.database() as db:
+                copied = _ask(db, building, witnesses, options, online, progress)
+            after = hashes()
+        check_unchanged(plan, files, after)
+        building.audit("finish", evidence_unchanged=len(after))
+        building.write_manifest({**_facts(found, plan, files, after, witnesses, options), "duplicates": copied})
     case = open_case(Path(out))
     rejects = case.manifest["ledger"]["rejects"]["records"]
     if options.strict and rejects:
@@ -140,6 +142,7 @@ def _facts(
     found: Found,
     plan: Sequence[Identified],
     files: dict[str, ReadFile],
+    after: Mapping[str, str],
     witnesses: enrichment.Witnesses,
     options: Options,
 ) -> dict[str, Any]:
@@ -166,6 +169,7 @@ def _facts(
                 "label": item.evidence.label,
                 "size": files[item.evidence.id].size,
                 "sha256": files[item.evidence.id].sha256,
+                "sha256_after": after.get(item.evidence.id),
                 "members": item.evidence.holds,
                 "parser": item.parser.name if item.parser else None,
                 "settings": dict(item.settings),

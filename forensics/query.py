@@ -1,14 +1,13 @@
-"""Questions to a published case: filtered rows of its tables, free SQL, the bytes behind a locator, and its integrity."""
+"""Questions to a published case: filtered rows of its tables, free SQL, and the bytes behind a locator."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import duckdb
 
-from forensics.case import AUDIT, MANIFEST, Case, confine, digest, evidence_path
+from forensics.case import Case, confine, evidence_path
 from forensics.errors import EvidenceError, UsageError
 from forensics.evidence.find import find
 from forensics.evidence.open import digest as digest_of
@@ -207,85 +206,3 @@ def _bytes_at(evidence: Evidence, locator: Locator, most: int = MIB) -> bytes:
     finally:
         stream.close()
     return bytes(buffer[:got])
-
-
-def verify(case: Case, evidence: Sequence[Path] = (), password: bytes | None = None) -> Iterator[tuple[str, str]]:
-    """Yield (what, difference) for everything in a case that is not as its manifest says; nothing means it is whole.
-
-    Every file of the case is hashed again, the ledger's sums are recomputed from the tables, and evidence that is given
-    is hashed and compared with what was read.
-    """
-    manifest = case.manifest
-    present = {p.relative_to(case.folder).as_posix() for p in case.folder.rglob("*") if p.is_file()}
-    for name, facts in sorted(manifest["files"].items()):
-        if name not in present:
-            yield name, "is missing"
-        elif digest(case.folder / name) != facts["sha256"]:
-            yield name, "differs from its SHA-256 in the manifest"
-    for name in sorted(present - set(manifest["files"]) - {MANIFEST, AUDIT}):
-        yield name, "is not in the manifest"
-    yield from _verify_sums(case)
-    yield from _verify_audit(case)
-    if evidence:
-        yield from _verify_evidence(manifest, evidence, password)
-
-
-def _verify_sums(case: Case) -> Iterator[tuple[str, str]]:
-    query = """
-        WITH parts AS (
-            SELECT evidence_id, log_length FROM events UNION ALL SELECT evidence_id, log_length FROM rejects
-            UNION ALL SELECT evidence_id, log_length FROM skips),
-        sums AS (SELECT evidence_id, sum(log_length) AS bytes FROM parts GROUP BY ALL)
-        SELECT e.label, e.stream_size, coalesce(s.bytes, 0) FROM evidence e LEFT JOIN sums s USING (evidence_id)
-        WHERE e.parser IS NOT NULL AND coalesce(s.bytes, 0) <> e.stream_size ORDER BY e.evidence_id"""
-    try:
-        with case.database() as db:
-            for label, size, total in db.execute(query).fetchall():
-                yield label, f"tables account for {total:,} bytes of {size:,}"
-    except duckdb.Error as error:
-        yield "tables", f"cannot be read ({str(error).splitlines()[0]})"
-
-
-def _verify_audit(case: Case) -> Iterator[tuple[str, str]]:
-    import hashlib  # noqa: PLC0415
-
-    previous = "0" * 64
-    try:
-        lines = (case.folder / AUDIT).read_bytes().splitlines()
-    except OSError:
-        yield AUDIT, "is missing"
-        return
-    for number, line in enumerate(lines, 1):
-        try:
-            said = json.loads(line)["previous"]
-        except (ValueError, KeyError, TypeError):
-            said = None
-        if said != previous:
-            yield AUDIT, f"its chain of hashes breaks at line {number}"
-            return
-        previous = hashlib.sha256(line).hexdigest()
-
-
-def _verify_evidence(
-    manifest: Any,  # noqa: ANN401  # JSON
-    places: Sequence[Path],
-    password: bytes | None,
-) -> Iterator[tuple[str, str]]:
-    """Hash what is given and hold the manifest against it; the hash of an archive stands for all its members."""
-    found = find(places, password, shadows=_shadows(manifest))
-    told = {(problem["label"], problem["why"]) for problem in manifest["passed_over"]}
-    for problem in found.passed_over:
-        if problem.failed and (problem.label, problem.why) not in told:
-            yield problem.label, problem.why
-    hashes = {digest_of(item) for item in found.evidence if not item.layers}
-    archives = [
-        e["label"] + "/" for e in manifest["evidence"] if e.get("members") is not None and e["sha256"] in hashes
-    ]
-    lacking = [
-        e for e in manifest["evidence"] if not e["label"].startswith(tuple(archives)) and e["sha256"] not in hashes
-    ]
-    if lacking:
-        hashes = {digest_of(item) for item in found.evidence if item.layers}
-    for entry in lacking:
-        if entry["sha256"] not in hashes:
-            yield entry["label"], f"no file given has its SHA-256 {entry['sha256'][:16]}…"

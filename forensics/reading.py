@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -12,13 +15,13 @@ from forensics.engines import local
 from forensics.errors import EvidenceChangedError
 from forensics.evidence.ledger import REJECT, SKIP, Tally, check_file
 from forensics.evidence.open import Held, drain, open_both, open_raw, open_stored
-from forensics.limits import PART_BYTES, SOLID_PART_BYTES
+from forensics.limits import MIB, PART_BYTES, SOLID_PART_BYTES
 from forensics.model import Span
 from forensics.parse import Job, JobDone, run, write_damages
 from forensics.schemas import EVIDENCE, LEDGER, table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     import pyarrow as pa
@@ -166,10 +169,45 @@ def _stat(evidence: Evidence) -> tuple[int, int, int]:
     return seen.st_size, seen.st_mtime_ns, seen.st_ino
 
 
-def check_unchanged(plan: Sequence[Identified], files: dict[str, ReadFile]) -> None:
-    """Raise EvidenceChangedError if a file's size, time or inode is no longer what it was before it was read."""
+@contextmanager
+def hashing_again(plan: Sequence[Identified]) -> Iterator[Callable[[], dict[str, str]]]:
+    """Hash every file on disk once more beside the work of the block; what is given waits for the hashes by evidence id.
+
+    Members of archives are covered by their archive. Leaving the block early stops the hashing.
+    """
+    left = threading.Event()
+
+    def hashes() -> dict[str, str]:
+        found = {}
+        for item in plan:
+            if item.evidence.layers or left.is_set():
+                continue
+            hasher = hashlib.sha256()
+            stream = open_stored(item.evidence, hasher.update)
+            try:
+                buffer = memoryview(bytearray(MIB))
+                while not left.is_set() and stream.readinto(buffer) == len(buffer):
+                    pass
+            finally:
+                stream.close()
+            found[item.evidence.id] = hasher.hexdigest()
+        return found
+
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            yield pool.submit(hashes).result
+        finally:
+            left.set()
+
+
+def check_unchanged(plan: Sequence[Identified], files: dict[str, ReadFile], after: Mapping[str, str]) -> None:
+    """Raise EvidenceChangedError if a file's size, time, inode or hash is no longer what it was when it was read.
+
+    `after` are hashes that were taken after the last byte was read.
+    """
     for item in plan:
-        if _stat(item.evidence) != files[item.evidence.id].stat:
+        file = files[item.evidence.id]
+        if _stat(item.evidence) != file.stat or after.get(item.evidence.id, file.sha256) != file.sha256:
             raise EvidenceChangedError(
                 f"{item.evidence.label} changed while it was read; work on a copy that nothing writes to"
             )

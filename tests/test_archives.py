@@ -27,7 +27,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import forensics
-from forensics import query
+from forensics import query, verifying
 from forensics.evidence import _layers
 from forensics.evidence.find import Found, find
 from forensics.evidence.open import digest, drain, open_stored, open_stream
@@ -646,12 +646,12 @@ def test_a_case_accounts_for_the_archive_and_for_its_members(tmp_path: Path) -> 
     assert ledger["t.tar.xz/in.zip/x.bin", "skip", "unclaimed"] == len(NOISE)
     locator = Locator("E0003", len(LINE), len(LINE), 2)
     assert query.show(case, locator).raw == LINE
-    assert not list(query.verify(case, [tmp_path / "t.tar.xz"]))
+    assert not list(verifying.verify(case, [tmp_path / "t.tar.xz"]))
     (tmp_path / "out").mkdir()
     for name, content in (("access_log", LINE * 20), ("x.bin", NOISE)):
         (tmp_path / "out" / name).write_bytes(content)
     assert query.show(case, locator, [tmp_path / "out"]).raw == LINE
-    left = dict(query.verify(case, [tmp_path / "out"]))
+    left = dict(verifying.verify(case, [tmp_path / "out"]))
     assert list(left) == ["t.tar.xz", "t.tar.xz/in.zip"]
 
 
@@ -659,7 +659,7 @@ def test_a_changed_archive_is_named_by_verify(tmp_path: Path) -> None:
     (tmp_path / "t.zip").write_bytes(make.zipped({"access_log": LINE * 20}))
     case = forensics.analyze(tmp_path / "t.zip", out=tmp_path / "case", workers=1)
     (tmp_path / "t.zip").write_bytes(make.zipped({"access_log": LINE * 21}))
-    assert {label for label, _ in query.verify(case, [tmp_path / "t.zip"])} == {"t.zip", "t.zip/access_log"}
+    assert {label for label, _ in verifying.verify(case, [tmp_path / "t.zip"])} == {"t.zip", "t.zip/access_log"}
 
 
 def test_the_damage_of_a_member_is_a_reject_of_the_case(tmp_path: Path) -> None:
@@ -673,7 +673,7 @@ def test_the_damage_of_a_member_is_a_reject_of_the_case(tmp_path: Path) -> None:
     assert case.manifest["ledger"]["events"]["records"] > 500
     rejects = {(r["evidence_id"], r["reason"]) for r in case.table("rejects").to_pylist()}
     assert {("E0001", "gzip_truncated"), ("E0002", "gzip_truncated")} <= rejects
-    assert not list(query.verify(case, [tmp_path / "t.tgz"]))
+    assert not list(verifying.verify(case, [tmp_path / "t.tgz"]))
 
 
 def test_identify_names_archives_and_their_members(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import forensics
-from forensics import query
+from forensics import query, verifying
 from forensics.evidence import _dfvfs, _image
 from forensics.evidence.find import Found, find
 from forensics.evidence.open import digest
@@ -145,11 +145,11 @@ def test_a_case_from_an_image_is_the_case_from_its_files(tmp_path: Path) -> None
     (entry,) = [one for one in case.manifest["evidence"] if one["parser"] == "tomcat_access"]
     shown = query.show(case, Locator(entry["evidence_id"], 0, len(LINE)))
     assert shown.raw == LINE
-    assert not list(query.verify(case, [image]))
+    assert not list(verifying.verify(case, [image]))
     altered = bytearray(image.read_bytes())
     altered[-1] ^= 1
     image.write_bytes(altered)
-    assert list(query.verify(case, [image]))
+    assert list(verifying.verify(case, [image]))
 
 
 @needs("mke2fs")

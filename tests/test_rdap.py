@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 import forensics
-from forensics import enrichment, query
+from forensics import enrichment, query, verifying
 from forensics.cli import app
 from forensics.enrichment import Online, Question, _rdap
 from forensics.errors import UsageError
@@ -192,7 +192,7 @@ def test_a_case_holds_what_registries_said_and_verifies(registry: str, tmp_path:
     assert "\u202e".encode() not in text
     assert b"'=Synthetic" in text
     assert len((case.folder / "rdap.jsonl").read_bytes().splitlines()) == len(rows)
-    assert not list(query.verify(case))
+    assert not list(verifying.verify(case))
 
 
 def test_offline_no_socket_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,13 +25,27 @@ if TYPE_CHECKING:
 @contextmanager
 def orderly() -> Iterator[None]:
     """Turn what went wrong into one line and the exit code of its kind."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    caught: list[int] = []
+
+    def leave(number: int, _: object) -> NoReturn:
+        caught.append(number)
+        raise KeyboardInterrupt
+
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), leave)
     try:
-        yield
+        try:
+            yield
+        except Exception as error:
+            # A database that is interrupted says so in an error of its own.
+            if caught and not isinstance(error, ForensicsError):
+                raise KeyboardInterrupt from error
+            raise
     except ForensicsError as error:
         stop(str(error), error.exit_code)
     except KeyboardInterrupt:
-        stop("interrupted; nothing was written", 130)
+        stop("interrupted; nothing was written", 128 + (caught[0] if caught else signal.SIGINT))
     except BrokenPipeError:
         # The reader of our pipe has seen enough; its end is not our error, and Python's last flush must not meet it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

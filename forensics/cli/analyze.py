@@ -101,8 +101,11 @@ def _run(
     password: bytes | None = None,
     online: Any = None,
 ) -> None:
-    from forensics import console, pipeline, query
+    from forensics import console, pipeline, publishing, query
+    from forensics.case import seal
 
+    for done in publishing.sweep(out):
+        console.warn(done)
     with console.progress("analysing") as progress:
         case = pipeline.analyze(
             *evidence,
@@ -118,6 +121,7 @@ def _run(
     draw_timeline(case, None)
     console.draw_findings(query.rows(case, "findings"))
     console.draw_case(case.folder, case.manifest)
+    console.say(f"seal     {seal(case)} (note it down: c2trail verify --seal)")
     failed = pipeline.failed(case)
     for problem in failed:
         console.warn(f"{problem.label}: {problem.why}")

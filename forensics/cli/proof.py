@@ -49,20 +49,26 @@ def verify(
     evidence: Annotated[list[Path] | None, typer.Argument(help="The evidence, to be hashed again.")] = None,
     password_file: PasswordFile = None,
     ask_password: AskPassword = False,
+    seal: Annotated[
+        str | None, typer.Option("--seal", help="The seal that analyze told: proves that nothing was made anew.")
+    ] = None,
 ) -> None:
-    """Hash a case (and its evidence) again, recompute the sums, name every difference."""
-    from forensics import console, query
+    """Hash a case (and its evidence) again, recompute sums and reports, name every difference."""
+    from forensics import console, verifying
+    from forensics.case import seal as seal_of
     from forensics.errors import EvidenceChangedError
 
     with orderly():
-        differences = list(
-            query.verify(open_folder(case), evidence or [], password_in(password_file, ask=ask_password))
-        )
+        opened, password = open_folder(case), password_in(password_file, ask=ask_password)
+        differences = list(verifying.verify(opened, evidence or [], password, sealed=seal))
         for what, difference in differences:
             console.warn(f"{what}: {difference}")
         if differences:
-            raise EvidenceChangedError(f"{len(differences)} differences; the case or its evidence is not what it was")
-        console.say("whole: every file, sum and hash is as the manifest says")
+            raise EvidenceChangedError(
+                f"{len(differences)} differences, the first in {differences[0][0]}; the case or its evidence is not what it was"
+            )
+        console.say("whole: every file, sum, report and hash is as the manifest says")
+        console.say(f"seal     {seal_of(opened)}")
 
 
 COMMANDS: Final = {"sql": sql, "show": show, "verify": verify}
