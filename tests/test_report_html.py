@@ -183,6 +183,13 @@ def test_two_hundred_thousand_different_acts_fit_below_twenty_megabytes_with_the
     assert sum(acts["words"][acts["kinds"][k][grades[0]]] == "A" for k in acts["kind"]) == 3  # type: ignore[index,attr-defined]
 
 
+@pytest.mark.parametrize("payload", ["&<>\"'" * 100, "\u202e\u200b" * 256])
+def test_a_case_full_of_the_longest_hostile_texts_stays_below_twenty_megabytes(payload: str) -> None:
+    full = {name: pa.concat_tables([table] * 2_500) for name, table in tables(payload).items() if name != "run"}
+    page = page_of({**full, "timeline": many_acts(20_000, payload + "{}")["timeline"]})
+    assert 10_000_000 < len(page) < 20_000_000
+
+
 def test_rows_of_the_longest_texts_are_left_to_the_csv_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(page_module, "MAX_PAGE_BYTES", page_module._FRAME + 100_000)
     page = page_of(many_acts(5_000, "<&\u202e" * 150 + "{}"))

@@ -14,11 +14,11 @@ import numpy as np
 
 from forensics.instants import microseconds
 from forensics.reports._html.drawing import LANE_OF, LANES, SESSIONS, Window, stays
-from forensics.reports._html.listing import Known, rows_of
-from forensics.text import shown
+from forensics.reports._html.listing import Known, count, rows_of
+from forensics.text import shown, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator
 
     import duckdb
 
@@ -29,10 +29,14 @@ MAX_PAGE_BYTES: Final = 19_000_000
 """What the page may take with all that is in it; what the tables leave of it is the rows'. 200,000 rows of which every one has
 an address and a sentence of its own take 26 MB; those of real servers repeat, and take a quarter of that."""
 
+_SESSION_BYTES: Final = 1_000_000
+_STAYS: Final = 200
+_NAME: Final = 100
+
 _BATCH: Final = 10_000
 _LOCATOR: Final = re.compile(r"([^:]*):([0-9]+)\+([0-9]+)(?:#([0-9]+))?", re.ASCII)
-_AS_THEY_ARE: Final = ("span", "count", "message", "kind", "address", "file", "length")
-_DIFFERENCES: Final = 24
+_NUMBERS: Final = ("time", "span", "count", "message", "kind", "address", "file", "length", "offset", "ordinal")
+_DIFFERENCES: Final = 16
 """Bytes that a row's time, offset and ordinal take as differences to those before, with commas, on a long average."""
 
 KIND: Final = (
@@ -53,27 +57,28 @@ KIND: Final = (
 """Columns that repeat together: a row names their combination by number."""
 
 _QUERY: Final = f"""
-SELECT time, time_end, message, source_ip, count, locator, {LANE_OF} AS lane, {", ".join(KIND)} FROM timeline
+SELECT epoch_us(time), coalesce(epoch_us(time_end) - epoch_us(time), 0), coalesce(count, 1), message, source_ip, locator,
+  {LANE_OF}, {", ".join(KIND)} FROM timeline
 ORDER BY CASE WHEN rare_grade <> '' OR milestone <> '' THEN 0 WHEN {LANE_OF} = 'operator' THEN 1
   WHEN {LANE_OF} = 'implant' THEN 2 WHEN {LANE_OF} = 'other' THEN 3 ELSE 4 END, time, locator, act, source_ip, message
 LIMIT {MAX_ACTS}
 """  # this module's own words
 
 
-class _Words:
-    """Texts by number, each stored once; counts the bytes they will take."""
+class _Texts:
+    """Texts by number, each made visible and stored once; counts the bytes they will take."""
 
     def __init__(self) -> None:
-        self.all: list[Any] = []
+        self.all: list[str] = []
         self.bytes = 0
-        self._number: dict[Any, int] = {}
+        self._number: dict[str | None, int] = {}
 
-    def __call__(self, word: Any, size: int) -> int:  # noqa: ANN401  # text or a tuple of numbers
-        number = self._number.get(word)
+    def __call__(self, text: str | None) -> int:
+        number = self._number.get(text)
         if number is None:
-            number = self._number[word] = len(self.all)
-            self.all.append(word)
-            self.bytes += size
+            number = self._number[text] = len(self.all)
+            self.all.append(shown(text))
+            self.bytes += len(safe_json(self.all[-1])) + 1
         return number
 
 
@@ -81,49 +86,46 @@ class Acts:
     """The rows that the page carries, the operator's and the rare origins' first, until `room` bytes are used up."""
 
     def __init__(self, db: duckdb.DuckDBPyConnection, room: int) -> None:
-        self._room = room
-        self.total = int(db.sql("SELECT count(*) AS n FROM timeline").to_arrow_table()["n"][0].as_py())
-        self._words, self._messages, self._kinds, self._files = _Words(), _Words(), _Words(), _Words()
-        self._rows = {name: array("q") for name in ("time", "span", "count", "message", "kind")}
-        self._rows |= {name: array("q") for name in ("address", "file", "offset", "length", "ordinal")}
-        self._numbers = 0
+        self.total = count(db, "SELECT 1 FROM timeline")
+        self._words, self._messages, self._files = _Texts(), _Texts(), _Texts()
+        self._kinds: dict[tuple[str | None, ...], int] = {}
+        self._kind_rows: list[tuple[int, ...]] = []
+        self._rows = {name: array("q") for name in _NUMBERS}
+        used = 0
         for batch in db.sql(_QUERY).to_arrow_reader(_BATCH):
-            if not all(self._add(row) for row in batch.to_pylist()):
-                break
+            for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                used += self._add(*row)
+                if used + self._words.bytes + self._messages.bytes > room:
+                    return
 
     def __len__(self) -> int:
         """Return how many rows the page carries."""
         return len(self._rows["time"])
 
-    def _add(self, row: Mapping[str, Any]) -> bool:
-        """Take one row in; False if there is no room left."""
-        kind = tuple(self._word(row[name]) for name in ("lane", *KIND))
-        message = shown(row["message"])
-        used = self._words.bytes + self._messages.bytes + self._kinds.bytes + self._numbers
-        if used > self._room:
-            return False
-        place = _LOCATOR.fullmatch(row["locator"] or "")
-        time = microseconds(row["time"])
-        values = {
-            "time": time,
-            "span": microseconds(row["time_end"]) - time if row["time_end"] else 0,
-            "count": row["count"] or 1,
-            "message": self._messages(message, _size(message)),
-            "kind": self._kinds(kind, 3 + sum(len(str(number)) + 1 for number in kind)),
-            "address": self._word(row["source_ip"]),
-            "file": self._files(shown(place[1]), 0) if place else -1,
-            "offset": int(place[2]) if place else 0,
-            "length": int(place[3]) if place else 0,
-            "ordinal": int(place[4] or 0) if place else 0,
-        }
-        for name, value in values.items():
-            self._rows[name].append(value)
-        self._numbers += _DIFFERENCES + sum(len(str(values[name])) + 1 for name in _AS_THEY_ARE)
-        return True
-
-    def _word(self, text: str | None) -> int:
-        word = shown(text)
-        return self._words(word, _size(word))
+    def _add(
+        self,
+        time: int,
+        span: int,
+        times: int,
+        message: str | None,
+        address: str | None,
+        locator: str | None,
+        *kind: str | None,
+    ) -> int:
+        """Take one row in; return how many bytes its numbers take, those of its texts apart."""
+        place = _LOCATOR.fullmatch(locator or "")
+        number = self._kinds.get(kind)
+        size = _DIFFERENCES
+        if number is None:
+            number = self._kinds[kind] = len(self._kind_rows)
+            self._kind_rows.append(tuple(self._words(text) for text in kind))
+            size += len(str(self._kind_rows[-1]))
+        said = (span, times, self._messages(message), number, self._words(address))
+        where = (self._files(place[1]), int(place[3])) if place else (-1, 0)
+        differing = (int(place[2]), int(place[4] or 0)) if place else (0, 0)
+        for column, value in zip(self._rows.values(), (time, *said, *where, *differing), strict=True):
+            column.append(value)
+        return size + len(f"{said}{where}")
 
     def json(self, db: duckdb.DuckDBPyConnection, known: Known, first: Window | None) -> Iterator[str]:
         """Yield the block's text: ASCII, without any character that could end a script element."""
@@ -135,7 +137,7 @@ class Acts:
         yield "{"
         for name, values in columns.items():
             yield f'"{name}":[{",".join(map(str, values.tolist()))}],\n'
-        yield f'"messages":{safe_json(self._messages.all)},\n"kinds":{safe_json(self._kinds.all)},\n'
+        yield f'"messages":{safe_json(self._messages.all)},\n"kinds":{safe_json(self._kind_rows)},\n'
         yield f'"words":{safe_json(self._words.all)},\n"files":{safe_json(self._files.all)},\n'
         facts = {
             "kind_columns": ["lane", *KIND],
@@ -157,12 +159,6 @@ def _within_files(columns: dict[str, np.ndarray[Any, np.dtype[np.int64]]]) -> No
         columns[name] = values
 
 
-def _size(text: str) -> int:
-    """Return how many bytes a text takes as ASCII JSON, at most."""
-    escaped = sum(map(text.count, '<>&"\\'))
-    return len(text) + 6 * escaped + 3 if text.isascii() else 12 * len(text) + 3
-
-
 def safe_json(value: object) -> str:
     """Return JSON that may stand in a script element: ASCII, and none of `<`, `>`, `&`."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
@@ -170,24 +166,31 @@ def safe_json(value: object) -> str:
 
 
 def _sessions(db: duckdb.DuckDBPyConnection, known: Known) -> Iterator[dict[str, Any]]:
+    """Yield the sessions as bars with their stays, as many as there is room for; names are cut to what a bar can say."""
+    room = _SESSION_BYTES
     query = (
         'SELECT session_uid, user_name, user_domain, client_name, client_zone, start, "end", end_basis, stays FROM sessions '
         "WHERE start IS NOT NULL ORDER BY start, session_uid"
     )
     for row in rows_of(db, query, SESSIONS):
-        who: Sequence[str] = [shown(row[name]) for name in ("user_domain", "user_name") if row[name]]
-        yield {
-            "uid": shown(row["session_uid"]),
+        who = [visible(row[name], _NAME) for name in ("user_domain", "user_name") if row[name]]
+        client = [visible(row[name], _NAME) for name in ("client_name", "client_zone") if row[name]]
+        bar = {
+            "uid": visible(row["session_uid"], _NAME),
             "who": "\\".join(who),
-            "client": ", zone ".join(shown(row[name]) for name in ("client_name", "client_zone") if row[name]),
+            "client": ", zone ".join(client),
             "start": microseconds(row["start"]) / 1000,
             "end": microseconds(row["end"]) / 1000 if row["end"] else None,
-            "end_basis": shown(row["end_basis"]).replace("_", " "),
+            "end_basis": visible(row["end_basis"] or "", _NAME).replace("_", " "),
             "stays": [
-                [shown(ip), start / 1000, end / 1000 if end is not None else None, known.rare.get(ip, "")]
-                for ip, start, end in stays(row["stays"])[:200]
+                [visible(ip, _NAME), start / 1000, end / 1000 if end is not None else None, known.rare.get(ip, "")]
+                for ip, start, end in stays(row["stays"])[:_STAYS]
             ],
         }
+        room -= len(safe_json(bar))
+        if room < 0:
+            return
+        yield bar
 
 
 def static_rows() -> str:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from forensics.instants import DAY_US, iso, microseconds
-from forensics.reports._html.listing import Known, cut, instant, rows_of
+from forensics.reports._html.listing import Known, count, cut, instant, rows_of
 from forensics.reports._html.opening import one
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def _flags(out: Drawing, db: duckdb.DuckDBPyConnection, shown: Window) -> int:
     """Set the flags of the milestones, one above the other where they crowd; return where they end."""
     ends: list[float] = []
     bottom = 62
-    query = "SELECT time, milestone, source_ip FROM milestones WHERE time IS NOT NULL ORDER BY time, milestone"
+    query = "SELECT time, milestone, source_ip FROM milestones WHERE time IS NOT NULL ORDER BY time, milestone, source_ip, locators"
     for number, row in enumerate(rows_of(db, query, _MILESTONES), 1):
         x = shown.x(microseconds(row["time"]))
         level = next((i for i, end in enumerate(ends) if x >= end), len(ends))
@@ -165,6 +165,7 @@ def _sessions(out: Drawing, db: duckdb.DuckDBPyConnection, known: Known, shown: 
             left = shown.x(stay[1])
             right = shown.x(stay[2]) if stay[2] is not None else end
             out.stays.append(Bar(left, max(2.0, round(right - left, 1)), top + 12, stay[0] in known.rare))
+    out.sessions_left += max(0, count(db, "SELECT 1 FROM sessions WHERE start IS NOT NULL") - SESSIONS)
     if ends:
         out.lanes.append(Label(0, y + 22, "RDP sessions"))
     return y + len(ends) * (_LANE + 12)

@@ -33,7 +33,7 @@ _HERE: Final = Path(__file__).resolve().parent
 _RARE: Final = 10_000
 """Rare origins that are marked wherever they stand; a case has a handful."""
 
-_FRAME: Final = 1_500_000
+_FRAME: Final = 3_000_000
 """Scripts, styles, outlines, the opening, the still drawing with its sessions: at most this."""
 
 LIBRARIES: Final = (

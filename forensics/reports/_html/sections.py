@@ -47,7 +47,7 @@ LISTINGS: Final = (
     Listing(
         "chain",
         "Stays of an operator at an address, in order: which address came next, and after how many seconds",
-        "SELECT * FROM chain ORDER BY operator_id, since, session_uid, source_ip",
+        "SELECT * FROM chain ORDER BY operator_id, since, session_uid, source_ip, locator",
         (
             Column("operator_id", "Operator", "code"),
             Column("session_uid", "Session", "code"),
@@ -68,7 +68,7 @@ LISTINGS: Final = (
         "links",
         "What ties addresses, machines and accounts to one operator",
         "SELECT * FROM links ORDER BY operator_id, CASE confidence WHEN 'almost certain' THEN 0 WHEN 'likely' THEN 1 "
-        "ELSE 2 END, since, relation, a, b",
+        "ELSE 2 END, since, relation, a, b, until, because",
         (
             Column("operator_id", "Operator", "code"),
             Column("relation", "Relation", "words"),
@@ -108,7 +108,7 @@ LISTINGS: Final = (
     Listing(
         "milestones",
         "What happened first, and when",
-        "SELECT * FROM milestones ORDER BY time, milestone",
+        "SELECT * FROM milestones ORDER BY time, milestone, source_ip, locators",
         (
             Column("time", "Time", "time"),
             Column("milestone", "Milestone", "words"),
@@ -181,7 +181,7 @@ LISTINGS: Final = (
     Listing(
         "coverage",
         "From when to when each log speaks, its holes, and the logs that are not in evidence",
-        "SELECT * FROM coverage ORDER BY evidence_id NULLS LAST, log",
+        "SELECT * FROM coverage ORDER BY evidence_id NULLS LAST, log, label, host_name",
         (
             Column("log", "Log", "words"),
             Column("evidence_id", "Evidence", "code"),
@@ -239,7 +239,7 @@ LISTINGS: Final = (
         "rejects",
         "Records that could not be read, each with its place",
         "SELECT *, concat(evidence_id, ':', log_offset, '+', log_length) AS locator FROM rejects "
-        "ORDER BY evidence_id, log_offset, reason",
+        "ORDER BY evidence_id, log_offset, log_length, reason",
         (
             Column("locator", "Row", "locators"),
             Column("log_ordinal", "Number", "number"),
@@ -265,7 +265,7 @@ LISTINGS: Final = (
     Listing(
         "witnesses",
         "Databases and lists that were asked, and their dates",
-        "SELECT * FROM witnesses ORDER BY kind, file, name",
+        "SELECT * FROM witnesses ORDER BY kind, file, name, sha256",
         (
             Column("kind", "Kind", "words"),
             Column("name", "Witness"),
@@ -300,7 +300,7 @@ LISTINGS: Final = (
     Listing(
         "run",
         "Versions and options that decided the result",
-        "SELECT kind, name, value FROM run WHERE kind IN ('tool', 'package', 'option') ORDER BY kind DESC, name",
+        "SELECT kind, name, value FROM run WHERE kind IN ('tool', 'package', 'option') ORDER BY kind DESC, name, value",
         (Column("kind", "Kind", "word"), Column("name", "Name"), Column("value", "Value")),
         "manifest.json",
     ),

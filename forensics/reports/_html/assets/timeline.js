@@ -381,6 +381,7 @@ const timeline = (() => {
   view = d3.scaleUtc().domain(acts.window || lanes.whole).range([LEFT, width - RIGHT]);
   selection.call(zoom).on("dblclick.zoom", null);
   measure();
+  draw();
   new ResizeObserver(measure).observe(box);
   acts.listen(schedule);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
