@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from forensics.identify import identify
     from forensics.model import Locator, Options
     from forensics.pipeline import analyze
+    from forensics.places import enrich, lookup
 
 __version__ = "0.1.0"
 
@@ -28,9 +29,11 @@ __all__ = [
     "Options",
     "__version__",
     "analyze",
+    "enrich",
     "export",
     "find",
     "identify",
+    "lookup",
     "open_case",
 ]
 
@@ -41,9 +44,11 @@ _HOMES = {
     "Locator": "forensics.model",
     "Options": "forensics.model",
     "analyze": "forensics.pipeline",
+    "enrich": "forensics.places",
     "export": "forensics.exports",
     "find": "forensics.evidence.find",
     "identify": "forensics.identify",
+    "lookup": "forensics.places",
     "open_case": "forensics.case",
 }
 

@@ -63,6 +63,9 @@ MAX_WALKED: Final = 5_000_000
 MAX_NESTING: Final = 3
 """Archives inside archives: a collector's zip in a tar.gz of the case is two deep; deeper than three is a trap."""
 
+MAX_LIST: Final = 256 * MIB
+"""A list of networks that an analyst adds; every Tor exit of six years by day takes 4 MiB."""
+
 MAX_HELD: Final = 256 * MIB
 """A zip or 7z inside another archive must be sought in, so it is held in memory; a larger one is passed over."""
 

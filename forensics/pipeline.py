@@ -37,6 +37,7 @@ def analyze(
     out: Path | str = "c2trail-case",
     options: Options = Options(),  # noqa: B008  # frozen
     geo: Sequence[Path] = (),
+    watch: Sequence[Path] = (),
     workers: int | None = None,
     force: bool = False,
     progress: Callable[[str, int], None] = lambda _stage, _done: None,
@@ -49,7 +50,8 @@ def analyze(
         paths: files and folders; their order does not matter.
         out: the case folder; it appears whole or not at all.
         options: what changes the result; see `Options`.
-        geo: more databases or lists, beside the embedded ones.
+        geo: more databases, beside the embedded ones and those of `geo add`.
+        watch: lists of networks to watch for (network, label, grade, from, to, source).
         workers: processes; None is one a processor. The result does not depend on it.
         force: replace an older case of that name.
         progress: told how the work goes on.
@@ -60,7 +62,7 @@ def analyze(
         ForensicsError: one of its kinds, each with what, where and what to do.
     """
     places = [Path(path) for path in paths]
-    witnesses = enrichment.load(geo)
+    witnesses = enrichment.load(geo, watch)
     found = find(places, password, shadows=options.shadow_copies)
     plan = identify(found.evidence, options)
     if not any(item.parser for item in plan):

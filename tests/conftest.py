@@ -14,6 +14,10 @@ settings.register_profile("c2trail", deadline=None, derandomize=True, suppress_h
 settings.load_profile("c2trail")
 
 
+# What the machine's user added by `geo add` must not reach a test.
+os.environ["C2TRAIL_GEO"] = str(ROOT / "tests" / "no-added-databases")
+
+
 @pytest.fixture(scope="session")
 def repository() -> Path:
     return ROOT

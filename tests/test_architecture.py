@@ -27,7 +27,7 @@ LAYERS = [
     {"parsers", "enrichment", "analysis", "reports", "engines"},
     {"case", "copies", "parse", "identify", "publishing", "exports"},
     {"reading"},
-    {"pipeline", "query", "verifying"},
+    {"pipeline", "query", "verifying", "places"},
     {"console"},
     {"cli"},
     {"__main__", "__init__"},

@@ -38,8 +38,9 @@ def _placed(row: dict[str, Any], places: dict[tuple[str, Any], dict[str, Any]]) 
 
 
 def _words(anonymity: str | None) -> list[str]:
-    """The reasons' words alone: `hosting: OVH, list of …` is `hosting`."""
-    return [part.partition(":")[0] for part in (anonymity or "").split("; ") if ":" in part]
+    """The reasons' words alone, of those that held on the day: `hosting: OVH, list of …` is `hosting`."""
+    parts = [part for part in (anonymity or "").split("; ") if ":" in part and not part.endswith("on the day")]
+    return list(dict.fromkeys(part.partition(":")[0] for part in parts))
 
 
 def _mark(rows: list[dict[str, Any]], milestones: list[dict[str, Any]]) -> None:

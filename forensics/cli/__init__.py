@@ -48,4 +48,7 @@ def _root(
 
 for _commands in listing(__path__, __name__, "COMMANDS").values():
     for _name, _command in _commands.items():
-        app.command(_name)(_command)
+        if isinstance(_command, typer.Typer):
+            app.add_typer(_command, name=_name)
+        else:
+            app.command(_name)(_command)

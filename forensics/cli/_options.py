@@ -22,6 +22,10 @@ Out = Annotated[Path, typer.Option("--out", "-o", help="The case folder to make.
 Geo = Annotated[
     list[Path] | None, typer.Option("--geo", help="A MaxMind-compatible database, or a folder of them. Repeatable.")
 ]
+Watch = Annotated[
+    list[Path] | None,
+    typer.Option("--watch", help="A CSV of networks to watch for: network,label,grade,from,to,source. Repeatable."),
+]
 Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Processes; the result does not depend on it.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace an older case of that name.")]
 Show = Annotated[Format, typer.Option("--format", help="table for reading; csv and jsonl for pipes.")]

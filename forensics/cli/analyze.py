@@ -17,6 +17,7 @@ from forensics.cli._options import (
     PasswordFile,
     Patterns,
     Shadows,
+    Watch,
     Workers,
     Yes,
     Zone,
@@ -31,6 +32,7 @@ def analyze(
     zone: Zone = None,
     pattern: Patterns = None,
     geo: Geo = None,
+    watch: Watch = None,
     as_of: Annotated[str, typer.Option("--as-of", help="event, or a date: place addresses as of that day.")] = "event",
     workers: Workers = None,
     recover: Annotated[
@@ -75,6 +77,7 @@ def analyze(
             options,
             geo or [],
             workers,
+            watch=watch or [],
             force=force,
             password=password_in(password_file, ask=ask_password),
             online=online_as_typed(online, yes, ask_about),
@@ -99,6 +102,7 @@ def _run(
     *,
     force: bool,
     password: bytes | None = None,
+    watch: list[Path] | None = None,
     online: Any = None,
 ) -> None:
     from forensics import console, pipeline, publishing, query
@@ -112,6 +116,7 @@ def _run(
             out=out,
             options=options,
             geo=geo,
+            watch=watch or (),
             workers=workers,
             force=force,
             progress=progress.advance,

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
-from forensics.cli._options import Format, Geo, Online, Show, Yes
+from forensics.cli._options import Format, Geo, Online, Show, Watch, Yes
 from forensics.cli._running import online_as_typed, orderly, print_rows
 
 
@@ -14,6 +14,7 @@ def lookup(
     addresses: Annotated[list[str], typer.Argument(metavar="IP...", help="Addresses.")],
     at: Annotated[str | None, typer.Option("--at", help="The day of the event, YYYY-MM-DD.")] = None,
     geo: Geo = None,
+    watch: Watch = None,
     show: Show = Format.TABLE,
     online: Online = False,
     yes: Yes = False,
@@ -27,7 +28,7 @@ def lookup(
 
     with orderly():
         day = typed_date(at) if at else None
-        witnesses = enrichment.load(geo or [])
+        witnesses = enrichment.load(geo or [], watch or [])
         told = [fact for ip in addresses for fact in witnesses.lookup(ip, day)]
         asked = online_as_typed(online, yes)
         answers = enrichment.ask(addresses, asked) if asked else []

@@ -11,12 +11,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from forensics.enrichment import _store as added
 from forensics.enrichment._database import listing, sha256
 from forensics.enrichment._kinds import embedded, kind_of, kinds_of
 from forensics.enrichment._placing import columns, opinions, silence
 from forensics.enrichment._rdap import Answer, Online, Question, ask, facts, lines
 from forensics.enrichment._registrations import registered, registrations
 from forensics.enrichment._witness import Addresses, Pairs
+from forensics.enrichment.rare_origin import watch
 from forensics.errors import DatabaseError, UsageError
 from forensics.packaged import geo_dir
 from forensics.registry import listing as modules
@@ -36,6 +38,7 @@ __all__ = [
     "Online",
     "Question",
     "Witnesses",
+    "added",
     "ask",
     "facts",
     "kinds",
@@ -59,15 +62,18 @@ def kinds() -> dict[str, Kind]:
     return modules(__path__, __name__, "WITNESS")
 
 
-def load(added: Sequence[Path] = ()) -> Witnesses:
-    """Open the embedded witnesses and what the analyst adds; DatabaseError if one is damaged or is none."""
+def load(added: Sequence[Path] = (), watched: Sequence[Path] = ()) -> Witnesses:
+    """Open the embedded witnesses, those of `geo add`, and what is named here; DatabaseError if one is damaged or is none.
+
+    `watched` are lists of networks to watch for, with label and grade; they speak before the embedded table.
+    """
     folder = geo_dir()
     entries = listing(folder / "witnesses.json")
     found: list[Witness] = []
     for kind in kinds().values():
         mine = [entry for entry in entries if entry["kind"] in kind.files]
         found += kind.open(folder, mine, added)
-    return Witnesses(tuple(found))
+    return Witnesses((*(watch(path) for path in watched), *found))
 
 
 def verify() -> Iterator[str]:
@@ -157,11 +163,21 @@ class Witnesses:
         for witness in self.all:
             for one in witness.countries(addresses):
                 yield from _country_facts(ip, one, day)
+            for name, value in getattr(witness, "says", _silent)(ip, day):
+                dated = witness.about.dates[-1]
+                yield {
+                    "address": ip, "witness": witness.about.name, "fact": name, "value": value,
+                    "date": dated, "distance_days": (day - dated).days if day else None,
+                }  # fmt: skip
             when = day or max(witness.about.dates, default=None)
             if when is None:
                 continue
             for name, values in witness.labels(Pairs.on([ip], when)).items():
-                if values[0] is not None and name != "as_as_of":
+                if (
+                    values[0] is not None
+                    and name != "as_as_of"
+                    and not (name == "anonymity" and witness.about.kind == "list")
+                ):
                     dated = witness.about.dates[-1]
                     yield {
                         "address": ip, "witness": witness.about.file, "fact": name, "value": str(values[0]),
@@ -216,6 +232,11 @@ def _flags(pairs: Pairs, flags: dict[str, NDArray[np.bool_]]) -> list[str | None
 def _carried(ip: str) -> str | None:
     found = embedded(ip_address(ip))
     return f"{found[0]}_of_{found[1]}" if found else None
+
+
+def _silent(_ip: str, _day: date | None) -> tuple[()]:
+    """Answer for a witness that has nothing to say beyond its columns."""
+    return ()
 
 
 def _country_facts(ip: str, one: Any, day: date | None) -> Iterator[dict[str, Any]]:  # noqa: ANN401  # Countries

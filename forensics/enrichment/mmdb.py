@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from forensics.enrichment import _store
 from forensics.enrichment._database import Mmdb, sha256
 from forensics.enrichment._witness import About, Addresses, Countries, Kind, Pairs, Witness
 from forensics.errors import DatabaseError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import date
     from pathlib import Path
 
 _TRAITS: Final = {
@@ -48,6 +50,12 @@ class Added:
                     names.append(code)
                 codes[row, 0] = names.index(code)
         return [Countries(self.about.name, self.about.dates, codes, tuple(names))] if len(names) > 1 else []
+
+    def says(self, ip: str, _day: date | None) -> Iterator[tuple[str, str]]:
+        """Yield the city of one address, with its reliability."""
+        city = _city(self._mmdb.get(ip)[0])
+        if city:
+            yield "city", city
 
     def labels(self, pairs: Pairs) -> Mapping[str, Sequence[Any]]:
         """Return autonomous system and anonymity, where the database has them."""
@@ -94,16 +102,47 @@ def _reasons(record: Mapping[str, Any]) -> list[str]:
 
 def _open(_folder: Path, _files: Sequence[Mapping[str, str]], added: Sequence[Path]) -> Sequence[Witness]:
     out: list[Witness] = []
+    for place in (_store.folder(), *(path for path in added if path.is_dir())):
+        for entry in _store.entries(place):
+            if entry.kind == _store.MMDB:
+                mmdb = Mmdb(place / entry.file)
+                about = About(
+                    f"{mmdb.kind} ({entry.name})",
+                    "added",
+                    (_built(mmdb),),
+                    entry.licence or "the analyst's",
+                    "",
+                    entry.file,
+                    entry.sha256,
+                )
+                out.append(Added(about, mmdb))
     for path in added:
         found = sorted(path.glob("**/*.mmdb")) if path.is_dir() else [path]
-        if not found:
-            raise DatabaseError(f"{path}: holds no .mmdb database")
+        if not found and not (path / _store.CATALOGUE).is_file():
+            raise DatabaseError(f"{path}: holds no .mmdb database and no catalogue of c2trail geo add")
         for file in found:
             mmdb = Mmdb(file)
-            day = datetime.fromtimestamp(max(0, min(mmdb.epoch, 4_102_444_800)), UTC).date()
-            about = About(f"{mmdb.kind} ({file.name})", "added", (day,), "the analyst's", "", file.name, sha256(file))
+            about = About(
+                f"{mmdb.kind} ({file.name})", "added", (_built(mmdb),), "the analyst's", "", file.name, sha256(file)
+            )
             out.append(Added(about, mmdb))
     return out
+
+
+def _built(mmdb: Mmdb) -> date:
+    return datetime.fromtimestamp(max(0, min(mmdb.epoch, 4_102_444_800)), UTC).date()
+
+
+def _city(record: Mapping[str, Any]) -> str | None:
+    """Return the city with how far it can be trusted; a city alone says more than the database knows."""
+    city = record.get("city")
+    name = (city.get("names") or {}).get("en") if isinstance(city, dict) else city
+    place = record.get("location")
+    radius = place.get("accuracy_radius") if isinstance(place, dict) else None
+    if not isinstance(name, str) or not name:
+        return None
+    within = f"within {radius} km by its own word" if isinstance(radius, int) else "no radius given"
+    return f"{name} ({within}; cities are the least reliable thing that such databases say)"
 
 
 WITNESS = Kind("mmdb", "Databases added with --geo", (), _open)

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network, summarize_address_range
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from forensics.enrichment import _store
 from forensics.enrichment._database import rows, sha256
+from forensics.enrichment._lists import read_list
 from forensics.enrichment._witness import About, Addresses, Countries, Kind, Pairs, Witness
+from forensics.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -84,7 +87,51 @@ def _inside(network: IPv4Network | IPv6Network, addresses: Addresses) -> NDArray
     return out
 
 
-def _open(folder: Path, files: Sequence[Mapping[str, str]], _added: Sequence[Path]) -> Sequence[Witness]:
+def _watched(added: Sequence[Path]) -> list[Witness]:
+    """Return the lists of networks that the analyst watches for, each a graded table of its own."""
+    out: list[Witness] = []
+    for place in (_store.folder(), *(path for path in added if path.is_dir())):
+        mine = [entry for entry in _store.entries(place) if entry.kind == _store.WATCH]
+        out += [_watch(place / entry.file, entry.name, entry.licence) for entry in mine]
+    return out
+
+
+def watch(path: Path) -> Witness:
+    """Return a witness of a watch list: CSV with network, label, grade (A, B, C) and if known from, to, source.
+
+    UsageError if a line is not understood: what the analyst watches for must not be missed in silence.
+    """
+    return _watch(path, path.name, "")
+
+
+def _watch(path: Path, name: str, licence: str) -> Witness:
+    listed = read_list(path, None, None)
+    if listed.rejects or not listed.intervals:
+        number, line, why = listed.rejects[0] if listed.rejects else (1, "", "no network stands in it")
+        raise UsageError(
+            f"{path.name}: line {number} is not understood ({why}): {line[:80]}; write network,label,grade,from,to,source"
+        )
+    origins = []
+    for interval in listed.intervals:
+        if interval.word not in {"A", "B", "C"}:
+            raise UsageError(
+                f"{path.name}: '{interval.word}' is no grade; grades are A (held), B (assigned), C (reported)"
+            )
+        kind = IPv4Address if interval.version == 4 else IPv6Address
+        basis = f"watch list {name}" + (f" ({interval.source})" if interval.source else "")
+        origins += [
+            Origin(network, interval.label or name, interval.word, "rare_origin", interval.since, interval.until, basis)
+            for network in summarize_address_range(kind(interval.first), kind(interval.last))
+        ]
+    origins.sort(key=lambda origin: origin.grade, reverse=True)
+    days = tuple(
+        sorted({day for i in listed.intervals for day in (i.since, i.until) if day not in {date.min, date.max}})
+    )
+    about = About(name, "watch", days, licence or "the analyst's", "", path.name, sha256(path))
+    return Origins(about, origins)
+
+
+def _open(folder: Path, files: Sequence[Mapping[str, str]], added: Sequence[Path]) -> Sequence[Witness]:
     (entry,) = files
     path = folder / entry["file"]
     origins = [
@@ -110,7 +157,7 @@ def _open(folder: Path, files: Sequence[Mapping[str, str]], _added: Sequence[Pat
         entry["file"],
         sha256(path),
     )
-    return [Origins(about, origins)]
+    return [*_watched(added), Origins(about, origins)]
 
 
 WITNESS = Kind("rare_origin", "Rare origins and their false friends", ("rare_origin",), _open)
