@@ -1,0 +1,173 @@
+"""Which paths are command and control: judged by who asked for them, how they came back, and what went before.
+
+A path is named only where a client that is no browser came back to it, and where it was deployed or tried here first; or,
+where the logs begin too late for that, where several such clients kept a timer. An application with forms and logins has
+clients that fetch pages and pictures too: those are people.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from forensics.analysis._words import reason
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    import duckdb
+
+Row = dict[str, Any]
+
+_RETURNS: Final = 4
+"""RITA's least number of connections; who asked less often may have come by chance."""
+_SEVERAL: Final = 3
+_MACHINE_PATHS: Final = 3
+"""An implant knows a path or two, or three with one for files; whoever opens a page in a browser soon has more."""
+_SAMPLE: Final = 500
+"""Clients of a path whose gaps are measured: whether a path is kept by timers shows in these as in all."""
+_STEADY: Final = 0.5
+_AFTER_UPLOAD: Final = timedelta(days=1)
+_NEW: Final = timedelta(minutes=10)
+"""A path that answers from the first minutes of a log on may be older than the log."""
+_CANDIDATES: Final = 300
+
+UPLOADED: Final = (
+    "((event_action = 'http_request' AND http_response_status_code < 400 AND ((http_request_method = 'POST' AND "
+    "regexp_matches(url_path, '^/manager/html/(upload|deploy)')) OR (http_request_method = 'PUT' AND "
+    "regexp_matches(url_path, '^/manager/(text/)?deploy|\\.jspx?(/|%20|::\\$DATA)?$')) OR (http_request_method = 'GET' AND "
+    "regexp_matches(url_path, '^/manager/(text/)?(deploy|install)$')))) OR "
+    "(event_action = 'manager_act' AND regexp_matches(unmapped, '\"command\": ?\"(upload|deploy|install)\"')))"
+)
+"""SQL for the act by which somebody brought an application onto the server (Tomcat's manager; PUT of CVE-2017-12615)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command path: since when it answered, and what says that it is one."""
+
+    path: str
+    born: datetime
+    reasons: list[Row]
+
+
+def commands(db: duckdb.DuckDBPyConnection, rows: list[Row]) -> dict[str, Command]:
+    """Return the command paths among `rows`: answered paths that are neither static nor the manager's.
+
+    Needs the temporary table `_requests` of the endpoints.
+    """
+    asked = [row for row in rows if row["strangers"] and row["first_answered"] is not None]
+    asked = sorted(asked, key=lambda row: (-row["posts"], -row["stranger_requests"], row["path"]))[:_CANDIDATES]
+    if not asked:
+        return {}
+    clients = _clients(db, [row["path"] for row in asked])
+    uploads = _times(db, f"SELECT time FROM events WHERE {UPLOADED} AND time IS NOT NULL ORDER BY time")
+    (begin,) = _times(db, "SELECT min(time) AS time FROM events WHERE event_action = 'http_request'")
+    known: dict[str, Command] = {}
+    late: dict[str, Command] = {}
+    for row in asked:
+        seen = clients.get(row["path"])
+        if seen is None or not _by_machines(row, seen):
+            continue
+        origin = _origin(row, uploads, begin)
+        born = max((time for time in uploads if time <= row["first_answered"]), default=row["first_answered"])
+        born = born if row["first_answered"] - born <= _AFTER_UPLOAD else row["first_answered"]
+        made = Command(row["path"], born, [*_manner(row, seen), *origin])
+        if origin and (seen["returning"] >= _SEVERAL or seen["steady"] or any("deployed" in r["sentence"] for r in origin)):
+            known[row["path"]] = made
+        elif _kept_by_timers(row, seen):
+            late[row["path"]] = made
+    return known or late
+
+
+def _by_machines(row: Row, seen: Row) -> bool:
+    """Say whether most of what strangers got from it went to clients that are no browsers, and some came back."""
+    heavy = row["posts"] >= row["gets"]
+    enough = seen["returning"] >= (1 if heavy else _SEVERAL) or (heavy and seen["machines"] >= _SEVERAL)
+    return bool(enough and 2 * seen["machine_requests"] >= row["stranger_requests"] and (heavy or seen["steady"]))
+
+
+def _kept_by_timers(row: Row, seen: Row) -> bool:
+    several = seen["returning"] >= _SEVERAL and seen["steady"] >= 2 and 2 * seen["steady"] >= seen["measured"]
+    return bool(several and row["posts"] >= row["gets"] and row["main_size_share"] >= _STEADY)
+
+
+def _origin(row: Row, uploads: list[datetime], begin: datetime) -> list[Row]:
+    """Return what says that it came onto the server in the time of the logs, by somebody who was on it."""
+    out = []
+    first: datetime = row["first_answered"]
+    if any(timedelta() <= first - time <= _AFTER_UPLOAD for time in uploads):
+        out.append(reason("it answered for the first time after something was deployed", 7, [row["first_locator"]]))
+    tried, stranger = row["first_insider"], row["first_stranger"]
+    if tried is not None and stranger is not None and tried < stranger and row["first_seen"] - begin >= _NEW:
+        said = "the server itself or an address of an RDP session asked for it before any other client did"
+        out.append(reason(said, 7, [row["insider_locator"]]))
+    return out
+
+
+def _manner(row: Row, seen: Row) -> list[Row]:
+    first = [row["first_locator"]]
+    out = [
+        reason(
+            f"{row['posts']} of {row['answered']} answered requests are POST, from {row['posting_strangers']} addresses that never "
+            f"logged on",
+            6,
+            first,
+        ),
+        reason(
+            f"{seen['machines']} of {row['strangers']} such clients fetched no page, picture or style with it: no browsers; "
+            f"{seen['returning']} came back at least {_RETURNS} times",
+            6,
+            first,
+        ),
+    ]
+    if seen["steady"]:
+        out.append(reason(f"{seen['steady']} of {seen['measured']} clients measured kept a timer", 6, first))
+    if row["main_size_share"] >= _STEADY:
+        out.append(reason(f"{row['main_size_share']:.0%} of the answers have one size", 4, first))
+    return out
+
+
+def _clients(db: duckdb.DuckDBPyConnection, paths: list[str]) -> dict[str, Row]:
+    """Return, by path, how many of its strangers are no browsers, how many came back, how many of these kept a timer."""
+    import pyarrow as pa
+
+    db.register("_asked", pa.table({"path": pa.array(paths, pa.string())}))
+    db.execute(f"""
+        CREATE OR REPLACE TEMP TABLE _clients AS
+        WITH mine AS (
+            SELECT r.path, r.source_ip, count(*) AS requests FROM _requests r SEMI JOIN _asked USING (path)
+            WHERE ok AND NOT insider AND source_ip IS NOT NULL GROUP BY ALL),
+        whole AS (
+            SELECT r.source_ip, count(*) AS requests, count(*) FILTER (WHERE ok) AS answered, bool_or(static) AS static,
+                   count(DISTINCT path) FILTER (WHERE ok) AS paths
+            FROM _requests r SEMI JOIN mine ON mine.source_ip = r.source_ip GROUP BY ALL)
+        SELECT mine.path, mine.source_ip, mine.requests,
+               NOT whole.static AND whole.paths <= {_MACHINE_PATHS} AND whole.answered * 10 >= whole.requests * 9 AS machine
+        FROM mine JOIN whole USING (source_ip)""")
+    db.execute(f"""
+        CREATE OR REPLACE TEMP TABLE _measured AS
+        WITH chosen AS (
+            SELECT path, source_ip FROM _clients WHERE machine AND requests >= {_RETURNS}
+            QUALIFY row_number() OVER (PARTITION BY path ORDER BY hash(source_ip), source_ip) <= {_SAMPLE}),
+        gaps AS (
+            SELECT r.path, r.source_ip, epoch(r.time) - epoch(lag(r.time) OVER (PARTITION BY r.path, r.source_ip ORDER BY r.time)) AS gap
+            FROM _requests r SEMI JOIN chosen USING (path, source_ip) WHERE ok),
+        middle AS (SELECT path, source_ip, median(gap) AS middle FROM gaps WHERE gap IS NOT NULL GROUP BY ALL)
+        SELECT path, source_ip, any_value(middle) AS middle, median(abs(gap - middle)) AS away
+        FROM gaps JOIN middle USING (path, source_ip) WHERE gap IS NOT NULL GROUP BY ALL""")
+    found = db.sql(f"""
+        SELECT c.path, count(*) FILTER (WHERE machine) AS machines, count(*) FILTER (WHERE machine AND requests >= {_RETURNS}) AS returning,
+               coalesce(sum(requests) FILTER (WHERE machine), 0)::BIGINT AS machine_requests, count(m.source_ip) AS measured,
+               count(*) FILTER (WHERE m.middle > 1 AND m.away <= {_STEADY} * m.middle) AS steady
+        FROM _clients c LEFT JOIN _measured m ON m.path = c.path AND m.source_ip = c.source_ip GROUP BY ALL""")
+    rows = {row["path"]: row for row in found.to_arrow_table().to_pylist()}
+    db.execute("DROP TABLE _clients")
+    db.execute("DROP TABLE _measured")
+    return rows
+
+
+def _times(db: duckdb.DuckDBPyConnection, select: str) -> list[datetime]:
+    listed: list[datetime] = db.sql(select).to_arrow_table().column("time").to_pylist()
+    return listed
