@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+import pyarrow as pa
+
 from forensics.analysis._words import reason
 
 if TYPE_CHECKING:
@@ -74,7 +76,9 @@ def commands(db: duckdb.DuckDBPyConnection, rows: list[Row]) -> dict[str, Comman
         born = max((time for time in uploads if time <= row["first_answered"]), default=row["first_answered"])
         born = born if row["first_answered"] - born <= _AFTER_UPLOAD else row["first_answered"]
         made = Command(row["path"], born, [*_manner(row, seen), *origin])
-        if origin and (seen["returning"] >= _SEVERAL or seen["steady"] or any("deployed" in r["sentence"] for r in origin)):
+        if origin and (
+            seen["returning"] >= _SEVERAL or seen["steady"] or any("deployed" in r["sentence"] for r in origin)
+        ):
             known[row["path"]] = made
         elif _kept_by_timers(row, seen):
             late[row["path"]] = made
@@ -131,8 +135,6 @@ def _manner(row: Row, seen: Row) -> list[Row]:
 
 def _clients(db: duckdb.DuckDBPyConnection, paths: list[str]) -> dict[str, Row]:
     """Return, by path, how many of its strangers are no browsers, how many came back, how many of these kept a timer."""
-    import pyarrow as pa
-
     db.register("_asked", pa.table({"path": pa.array(paths, pa.string())}))
     db.execute(f"""
         CREATE OR REPLACE TEMP TABLE _clients AS

@@ -278,6 +278,17 @@ def limits(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
     for row in _rows(db, "SELECT * FROM coverage WHERE cannot_know IS NOT NULL ORDER BY log"):
         said = f"{row['log']} is not in evidence; without it these logs do not show {row['cannot_know']}"
         yield _finding("limit", said, _SURE, [])
+    (web,) = _rows(
+        db,
+        """SELECT (SELECT count(*) FROM (SELECT 1 FROM events WHERE event_action = 'http_request' LIMIT 1)) AS requests,
+               (SELECT count(*) FROM endpoints WHERE kind = 'c2') AS paths""",
+    )
+    if web["requests"] and not web["paths"]:
+        said = (
+            "No command path in evidence: no path has clients that are no browsers and come back to it, and was deployed or tried "
+            "here first; that does not show that there was none"
+        )
+        yield _finding("limit", said, _SURE, [])
     (kept,) = _rows(db, "SELECT coalesce(sum(records), 0)::BIGINT AS records FROM ledger WHERE outcome = 'reject'")
     if kept["records"]:
         said = (
