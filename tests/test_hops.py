@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -125,3 +126,21 @@ def test_a_gateway_connection_whose_start_was_overwritten_is_still_told(tmp_path
 def test_what_is_no_number_or_address_is_nothing() -> None:
     assert [_number(text) for text in ("12", "-1", "", None, "9" * 30, "١")] == [12, None, None, None, None, None]
     assert [_address(text) for text in ("10.0.0.1", "server", "", None)] == ["10.0.0.1", None, None, None]
+
+
+def test_a_hash_passes_neither_to_another_server_nor_to_a_connection_that_has_ended(tmp_path: Path) -> None:
+    other = replace(event(CLIENT, 1029, 605, TraceMessage=f"{SHA256}-"), computer="WIN-OTHER")
+    case = case_of(
+        tmp_path,
+        *session(),
+        event(CLIENT, 1024, 600, Name="Server Name", Value="10.0.0.9", CustomLevel="Info"),
+        other,
+        event(CLIENT, 1026, 900, Value="1"),
+        event(CLIENT, 1029, 901, TraceMessage=f"{SHA256}-"),
+    )
+    told = [(hop["host_name"], hop["target"], hop["user_name"]) for hop in query.rows(case, "hops")]
+    assert told == [
+        ("WIN-C2", "10.0.0.9", None),
+        ("WIN-OTHER", None, "administrator"),
+        ("WIN-C2", None, "administrator"),
+    ]

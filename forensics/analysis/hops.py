@@ -90,17 +90,23 @@ def _end(row: Row, event: Row) -> None:
 
 
 def _outbound(events: Sequence[Row], hashes: dict[str, str]) -> Iterator[Row]:
-    """Make one hop of the events of one ActivityID; where there is none, a 1024 begins one."""
+    """Make one hop of the events of one ActivityID.
+
+    One without joins its own server's last such connection alone, which a 1024 begins and a 1026 ends: a name must pass
+    neither to another connection nor to another server.
+    """
     groups: list[list[Row]] = []
-    by_activity: dict[str, list[Row]] = {}
+    known: dict[tuple[str | None, str], list[Row]] = {}
     for event in events:
-        group = by_activity.get(event["activity_id"] or "")
-        if group is None and (event["activity_id"] or event["event_code"] == "1024" or not groups):
-            group = []
+        key = (event["host_name"], event["activity_id"] or "")
+        if not key[1] and event["event_code"] == "1024":
+            known.pop(key, None)
+        group = known.setdefault(key, [])
+        if not group:
             groups.append(group)
-            if event["activity_id"]:
-                by_activity[event["activity_id"]] = group
-        (groups[-1] if group is None else group).append(event)
+        group.append(event)
+        if not key[1] and event["event_code"] == "1026":
+            del known[key]
     for group in groups:
         yield _one_outbound(group, hashes)
 
