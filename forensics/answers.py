@@ -143,7 +143,7 @@ HOPS: Final = pa.schema(
     ]
 )
 """One row a hop: `gateway` is a connection that came through this server's Remote Desktop Gateway from `source_ip` to the
-resource `target`; `outbound` is RDP from this server to `target`. `user_basis` says where the name comes from: `logged`, or
+resource `target`; `gateway_refused` is one that the gateway refused or could not pass on; `outbound` is RDP from this server to `target`. `user_basis` says where the name comes from: `logged`, or
 `hash of 1029` when Windows wrote only a hash, and the name of this case that has that hash. `bytes_in` came from the client.
 `session_uid` is the RDP session that was in use on the server at the time, if one alone was."""
 

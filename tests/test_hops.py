@@ -144,3 +144,58 @@ def test_a_hash_passes_neither_to_another_server_nor_to_a_connection_that_has_en
         ("WIN-OTHER", None, "administrator"),
         ("WIN-C2", None, "administrator"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        (201, "does not meet the connection policy"),
+        (301, "does not meet the resource policy"),
+        (304, "could not reach"),
+    ],
+)
+def test_a_refused_gateway_connection_is_told_as_refused(tmp_path: Path, code: int, told: str) -> None:
+    who = {"Username": "DOM\\eve", "IpAddress": "198.51.100.4", "Resource": "10.0.0.5", "ErrorCode": "23002"}
+    case = case_of(tmp_path, event(GATEWAY, code, 0, "event_xml", **who))
+    (hop,) = query.rows(case, "hops")
+    assert (hop["kind"], hop["source_ip"], hop["user_name"], hop["target"]) == (
+        "gateway_refused", "198.51.100.4", "eve", "10.0.0.5",
+    )  # fmt: skip
+    assert told in hop["because"]
+    assert "23002" in hop["because"]
+    assert "reached" not in hop["because"]
+
+
+def test_a_refusal_between_reaching_and_leaving_takes_neither(tmp_path: Path) -> None:
+    who = {"Username": "DOM\\eve", "IpAddress": "198.51.100.4", "Resource": "10.0.0.5"}
+    left = {"BytesReceived": "1", "BytesTransfered": "2", "SessionDuration": "9"}
+    case = case_of(
+        tmp_path,
+        event(GATEWAY, 302, 0, "event_xml", **who),
+        event(GATEWAY, 301, 5, "event_xml", **who),
+        event(GATEWAY, 303, 9, "event_xml", **who, **left),
+    )
+    told = [(hop["kind"], hop["duration_s"]) for hop in query.rows(case, "hops")]
+    assert told == [("gateway", 9), ("gateway_refused", None)]
+
+
+def test_a_hash_long_after_a_connection_that_nothing_ended_is_not_its_own(tmp_path: Path) -> None:
+    case = case_of(
+        tmp_path,
+        *session(),
+        event(CLIENT, 1024, 600, Name="Server Name", Value="10.0.0.9", CustomLevel="Info"),
+        event(CLIENT, 1029, 600 + 301, TraceMessage=f"{SHA256}-"),
+    )
+    told = [(hop["target"], hop["user_name"]) for hop in query.rows(case, "hops")]
+    assert told == [("10.0.0.9", None), (None, "administrator")]
+
+
+def test_the_end_of_a_connection_without_an_activity_is_its_own_however_late(tmp_path: Path) -> None:
+    case = case_of(
+        tmp_path,
+        event(CLIENT, 1024, 600, Name="Server Name", Value="10.0.0.9", CustomLevel="Info"),
+        event(CLIENT, 1029, 601, TraceMessage=f"{SHA256}-"),
+        event(CLIENT, 1026, 600 + 7200, Value="1"),
+    )
+    (hop,) = query.rows(case, "hops")
+    assert (hop["target"], hop["duration_s"]) == ("10.0.0.9", 7200)

@@ -1,7 +1,7 @@
 """Hops: who came through this server's Remote Desktop Gateway to where, and where the server itself went by RDP.
 
-A gateway writes 302 when a client reaches a resource and 303 with bytes and duration when it leaves. The client of an outbound
-connection writes 1024 with the name that was typed, 1102 with the address, 1029 with a hash of the user name (SHA-1 on Windows 7
+A gateway writes 302 when a client reaches a resource and 303 with bytes and duration when it leaves; 201, 301 and 304 when it
+refuses one. The client of an outbound connection writes 1024 with the name that was typed, 1102 with the address, 1029 with a hash of the user name (SHA-1 on Windows 7
 and 2008 R2, SHA-256 from 10 on, of the UTF-16LE name, Base64), 1026 at the end; all of one connection share an ActivityID.
 """
 
@@ -11,6 +11,7 @@ import base64
 import hashlib
 import json
 from collections import defaultdict
+from datetime import timedelta
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,7 +22,7 @@ from forensics.model import Rule
 from forensics.schemas import table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     import duckdb
@@ -30,7 +31,16 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 _CLIENT: Final = "Microsoft-Windows-TerminalServices-ClientActiveXCore"
-_CONNECTED, _LEFT = ("302", "312", "313"), ("303", "307", "202", "203")
+_REACHED: Final = "302"
+_LEFT: Final = frozenset({"202", "203", "303", "307"})
+_REFUSED: Final[Mapping[str, str]] = {
+    "201": "the gateway refused the connection: its user or computer does not meet the connection policy",
+    "301": "the gateway refused the resource: its user does not meet the resource policy",
+    "304": "the gateway could not reach the resource, though both policies were met",
+}
+"""What the gateway's refusals say (Microsoft's pages on the events of Remote Desktop Gateway)."""
+_UNNAMED_REACH: Final = timedelta(minutes=5)
+"""How long after the last event of a connection without ActivityID another may still be of it."""
 _NAMED: Final = 8
 """Weight of a name that the hash proves: guessing a name of the case with that hash by chance is out of the question."""
 
@@ -64,7 +74,9 @@ def _through_gateway(events: Iterable[Row]) -> Iterator[Row]:
     open_: dict[tuple[str | None, ...], list[Row]] = defaultdict(list)
     for event in events:
         key = (event["host_name"], event["user_name"], event["source_ip"], event["rest"].get("Resource"))
-        if event["event_code"] in _CONNECTED and event["event_code"] == "302":
+        if event["event_code"] in _REFUSED:
+            yield _refused(event)
+        elif event["event_code"] == _REACHED:
             row = _hop("gateway", event, event["rest"].get("Resource"), "reached through the gateway")
             open_[key].append(row)
             yield row
@@ -80,6 +92,18 @@ def _through_gateway(events: Iterable[Row]) -> Iterator[Row]:
             _end(row, event)
 
 
+def _refused(event: Row) -> Row:
+    """Return the hop that was asked for and did not happen; the error code is the gateway's own number."""
+    row = _hop("gateway_refused", event, event["rest"].get("Resource"), "")
+    code = event["rest"].get("ErrorCode")
+    said = _REFUSED[event["event_code"]] + (f" (error {code})" if code else "")
+    return row | {
+        "end": event["time"],
+        "confidence": "almost certain",
+        "because": because([reason(said, 7, [event["locator"]])]),
+    }
+
+
 def _end(row: Row, event: Row) -> None:
     row["end"] = event["time"]
     row["duration_s"] = _number(event["rest"].get("SessionDuration"))
@@ -92,14 +116,14 @@ def _end(row: Row, event: Row) -> None:
 def _outbound(events: Sequence[Row], hashes: dict[str, str]) -> Iterator[Row]:
     """Make one hop of the events of one ActivityID.
 
-    One without joins its own server's last such connection alone, which a 1024 begins and a 1026 ends: a name must pass
-    neither to another connection nor to another server.
+    One without joins its own server's last such connection alone, which a 1024 begins, and a 1026 or five minutes of silence
+    end: a name must pass neither to another connection nor to another server. The 1026 itself may come hours later.
     """
     groups: list[list[Row]] = []
     known: dict[tuple[str | None, str], list[Row]] = {}
     for event in events:
         key = (event["host_name"], event["activity_id"] or "")
-        if not key[1] and event["event_code"] == "1024":
+        if not key[1] and _is_another(known.get(key), event):
             known.pop(key, None)
         group = known.setdefault(key, [])
         if not group:
@@ -109,6 +133,13 @@ def _outbound(events: Sequence[Row], hashes: dict[str, str]) -> Iterator[Row]:
             del known[key]
     for group in groups:
         yield _one_outbound(group, hashes)
+
+
+def _is_another(group: Sequence[Row] | None, event: Row) -> bool:
+    """Return whether an event without ActivityID cannot be of the connection that `group` holds."""
+    if not group or event["event_code"] == "1026":
+        return False
+    return bool(event["event_code"] == "1024" or event["time"] - group[-1]["time"] > _UNNAMED_REACH)
 
 
 def _one_outbound(group: Sequence[Row], hashes: dict[str, str]) -> Row:
