@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from forensics.analysis._words import MANY_FAILURES, reason
+from forensics.analysis._words import BEACONS, MANY_FAILURES, reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,9 +13,6 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 Reasons = list[dict[str, Any]]
-
-_BEACONS: Final = 4
-"""RITA's least number of connections for a beacon; fewer say nothing of a period."""
 
 _SURE_BEACONS: Final = 20
 _REGULAR: Final = 0.5
@@ -25,7 +22,6 @@ _HEAVY: Final = 8
 """A relay answers for others: so many times the bytes a request that most clients get, without a pause."""
 
 _RELAY_GAP_S: Final = 600
-_ONE_SIZE: Final = 3
 _FEW: Final = 5
 _ATTEMPTS: Final = 2
 
@@ -106,7 +102,7 @@ def _rare(row: Row, _context: Context) -> Verdict | None:
         reasons.append(reason("it authenticated as an account that also had sessions", 7, [row["first_locator"]]))
     if row["c2"]:
         reasons.append(reason(f"{row['c2']} requests to the command path were answered", 6, [row["c2_locator"]]))
-    if not reasons or row["c2_posts"] >= _BEACONS:
+    if not reasons or row["c2"] >= BEACONS:
         return None
     reasons.append(reason(f"it lies in {row['rare_origin']}, grade {row['rare_grade']}", 6, [row["first_locator"]]))
     return "operator", "likely", reasons
@@ -122,7 +118,7 @@ def _authenticated(row: Row, _context: Context) -> Verdict | None:
 
 def _relay(row: Row, context: Context) -> Verdict | None:
     if (
-        row["c2_posts"] < _SURE_BEACONS
+        row["c2"] < _SURE_BEACONS
         or row["median_s"] is None
         or row["median_s"] > _RELAY_GAP_S
         or not context.usual_bytes
@@ -131,20 +127,32 @@ def _relay(row: Row, context: Context) -> Verdict | None:
     each = row["c2_bytes"] / row["c2"]
     if each < _HEAVY * context.usual_bytes:
         return None
-    said = f"{row['c2_posts']} POST requests, one in {row['median_s']:.0f} s, {each:.0f} bytes each where most get {context.usual_bytes:.0f}"
+    said = f"{row['c2']} requests, one in {row['median_s']:.0f} s, {each:.0f} bytes each where most get {context.usual_bytes:.0f}"
     return "relay", "likely", [reason(said, 7, [row["c2_locator"]])]
 
 
 def _implant(row: Row, _context: Context) -> Verdict | None:
-    if row["c2_posts"] < _BEACONS or row["c2_posts"] * 2 < row["requests"]:
+    """A program that calls home: command path and little else, by a timer or for answers of one size, no browser's assets."""
+    if row["c2"] < BEACONS or row["c2"] * 2 < row["requests"] or row["assets"]:
         return None
     regular = row["median_s"] is not None and row["spread_s"] <= _REGULAR * row["median_s"]
-    one_size = row["c2_sizes"] <= _ONE_SIZE
+    one_size = row["c2_same_size"] * 2 >= row["c2"]
     if not regular and not one_size:
         return None
-    sure = row["c2_posts"] >= _SURE_BEACONS and regular and one_size
-    said = f"{row['c2_posts']} POST requests to the command path, the median gap {row['median_s']:.0f} s, {row['c2_sizes']} sizes of answers"
+    sure = row["c2"] >= _SURE_BEACONS and regular and one_size
+    said = (
+        f"{row['c2']} requests to the command path, the median gap {row['median_s']:.0f} s, "
+        f"{row['c2_same_size']} answers of one size"
+    )
     return "implant", "almost certain" if sure else "likely", [reason(said, 8 if sure else 6, [row["c2_locator"]])]
+
+
+def _like_implants(row: Row, _context: Context) -> Verdict | None:
+    """Too few calls for a timer, but each in the manner of those that keep one: an implant that slept or soon ended."""
+    if not row["c2"] or row["c2_usual"] < row["c2"] or row["c2"] < row["requests"]:
+        return None
+    said = f"each of its {row['c2']} requests is made as those of the clients are that keep a timer, and it asked for nothing else"
+    return "implant", "possible", [reason(said, 4, [row["c2_locator"]])]
 
 
 def _early(row: Row, context: Context) -> Verdict | None:
@@ -160,7 +168,7 @@ def _early(row: Row, context: Context) -> Verdict | None:
 
 
 def _researcher(row: Row, _context: Context) -> Verdict | None:
-    if not row["c2_first"] or row["c2_posts"] >= _BEACONS or row["requests"] > 4 * _FEW:
+    if not row["c2_first"] or row["c2"] >= BEACONS or row["requests"] > 4 * _FEW:
         return None
     if row["requests"] - row["answered"] > row["answered"] + _FEW:
         return None
@@ -184,9 +192,12 @@ def _scanner(row: Row, _context: Context) -> Verdict | None:
         reasons.append(
             reason(f"{bad} of {row['requests']} requests found nothing or were none", 5, [row["first_locator"]])
         )
-    if not reasons:
-        return None
-    return "scanner", "likely", reasons
+    if reasons:
+        return "scanner", "likely", reasons
+    if row["pages"] and not row["beyond_root"] and not row["assets"]:
+        said = "it asked for the start page and no picture, style or icon with it: a tool that looks round, no browser"
+        return "scanner", "possible", [reason(said, 4, [row["first_locator"]])]
+    return None
 
 
 def _visitor(row: Row, _context: Context) -> Verdict | None:
@@ -207,6 +218,7 @@ _RULES: Final[tuple[Callable[[Row, Context], Verdict | None], ...]] = (
     _relay,
     _implant,
     _early,
+    _like_implants,
     _researcher,
     _authenticated,
     _scanner,

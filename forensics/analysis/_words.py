@@ -35,6 +35,9 @@ CLOCK_STEP: Final = timedelta(seconds=5)
 FOLD: Final = timedelta(minutes=10)
 """Like requests closer than this are one row of the timeline, with their count."""
 
+BEACONS: Final = 4
+"""RITA's least number of connections for a beacon; fewer say nothing of a period."""
+
 MANY_FAILURES: Final = 20
 """So many refused logons before the first that succeeds look like guessing."""
 

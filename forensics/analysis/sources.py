@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from forensics.analysis._behaviour import count_behaviour
 from forensics.analysis._roles import Context, role_of
-from forensics.analysis._words import MANY_FAILURES, because
+from forensics.analysis._words import BEACONS, MANY_FAILURES, because
 from forensics.model import Rule
 from forensics.schemas import SOURCES
 
@@ -42,12 +42,13 @@ def _run(db: duckdb.DuckDBPyConnection) -> pa.Table:
 
 def _context(db: duckdb.DuckDBPyConnection) -> Context:
     found = db.sql(
-        "SELECT c2_first, c2_posts, c2_bytes, c2 FROM _behaviour "
-        "WHERE c2_posts > 0 AND sessions = 0 AND NOT loopback AND panel = 0 AND managed = 0"
+        "SELECT c2_first, c2_bytes, c2 FROM _behaviour "
+        "WHERE c2 > 0 AND sessions = 0 AND NOT loopback AND panel = 0 AND managed = 0"
     ).to_arrow_table()
     clients = found.to_pylist()
-    first = min((r["c2_first"] for r in clients if r["c2_posts"] > 3), default=None)
-    return Context(first, statistics.median([r["c2_bytes"] / r["c2"] for r in clients]) if clients else 0.0)
+    first = min((r["c2_first"] for r in clients if r["c2"] >= BEACONS), default=None)
+    # Of two clients the one that gets less is usual: a relay is what stands out.
+    return Context(first, statistics.median_low([r["c2_bytes"] / r["c2"] for r in clients]) if clients else 0.0)
 
 
 _PLACES: Final = """

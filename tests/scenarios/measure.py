@@ -153,7 +153,7 @@ def _sessions(told: _Told, rows: list[dict[str, Any]]) -> None:
         left.remove(match)
         score.sessions_right += 1
         end = _time(match["end"])
-        if end is not None and abs(end - stay.end) <= _SAME_START:
+        if _ends(stay, end, str(match["end_basis"])):
             score.ends_right += 1
         else:
             told.failed(
@@ -164,6 +164,15 @@ def _sessions(told: _Told, rows: list[dict[str, Any]]) -> None:
         told.failed("session invented", f"{row['start']} {row['source_ips']} {row['start_basis']} {row['end_basis']}")
 
 
+def _ends(stay: Stay, end: datetime | None, basis: str) -> bool:
+    """A session left open ends with the evidence, or with the next stop of the server."""
+    if stay.ends == "open" and (end is None or basis in {"server_stopped", "crash"}):
+        return True
+    if stay.ends == "disconnect" and basis in {"server_stopped", "crash"}:
+        return True
+    return end is not None and abs(end - stay.end) <= _SAME_START
+
+
 def _time(value: Any) -> datetime | None:
     found = getattr(value, "to_pydatetime", lambda: value)()
     return found if isinstance(found, datetime) and found == found else None  # noqa: PLR0124  # NaT is not itself
@@ -172,7 +181,10 @@ def _time(value: Any) -> datetime | None:
 def _milestones(told: _Told, rows: list[dict[str, Any]]) -> None:
     for name in MILESTONES:
         true = told.scenario.truth.milestones.get(name)
-        times = [time for row in rows if row["milestone"] == name and (time := _time(row["time"])) is not None]
+        mine = [
+            row for row in rows if row["milestone"] == name and (true or "not in evidence" not in str(row["detail"]))
+        ]
+        times = [time for row in mine if (time := _time(row["time"])) is not None]
         counted = told.score.milestones.setdefault(name, Counter())
         if true is None or not times:
             kind = "absent" if true is None and not times else "missed" if not times else "invented"

@@ -118,7 +118,8 @@ def _clients(stage: Stage, command: Command) -> None:
             if calls and (first is None or calls[0].time < first):
                 first = calls[0].time
     stage.milestones["first_implant"] = first
-    published = chance.moment(launched + timedelta(days=1), stage.end)
+    # Nobody looks into what has no victim yet.
+    published = chance.moment((first or launched) + timedelta(days=1), stage.end)
     for _ in range(chance.one((0, 0, 1, 2, 4, 8))):
         when = chance.moment(published, stage.end - timedelta(hours=2))
         stage.asked(strangers.researcher(when, chance.address(), chance, command.path), "researcher")
@@ -250,12 +251,11 @@ def _truth(stage: Stage, command: Command | None, kept: list[Request], *, catali
     seen |= {source for source in stage.roles if source in by_field}
     if "CORE" in logs:
         seen |= {v.rpartition(":")[0] for v in by_field if v.count(":") == 1}
-    # Without a log of his sessions an owner is one more browser.
-    roles = {
-        source: "visitor" if role == "owner" and not sessions else role
-        for source, role in stage.roles.items()
-        if source in seen
-    }
+    acted = {source for stay in sessions for source in stay.sources} | stage.slips
+    if command is not None:
+        written = {id(r) for r in kept}
+        acted |= {r.source_ip for r in command.acts if id(r) in written}
+    roles = {s: _shown(role, acted=s in acted) for s, role in stage.roles.items() if s in seen}
     milestones = dict(stage.milestones)
     if "System" not in logs:
         milestones |= dict.fromkeys(("log_cleared", "clock_changed", "crash"))
@@ -276,6 +276,11 @@ def _truth(stage: Stage, command: Command | None, kept: list[Request], *, catali
     )
     paths = {command.path} if command is not None and shown else set()
     return Truth(roles, sessions, milestones, paths, stage.rare & seen, stage.slips & seen)
+
+
+def _shown(role: str, *, acted: bool) -> str:
+    """Without a log of his sessions an owner is one more browser, and a shared exit with none of the operator's acts a scanner's."""
+    return role if acted else {"owner": "visitor", "operator": "scanner"}.get(role, role)
 
 
 def _log(event: Event) -> str:
