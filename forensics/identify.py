@@ -34,11 +34,20 @@ def identify(evidence: Sequence[Evidence], options: Options = Options()) -> list
     typed = [Hint("access_log_pattern", text, "", "--pattern") for text in options.patterns]
     hints: list[Hint] = list(typed)
     heads: list[Head | None] = []
-    for item in evidence:
+    unknown: list[int] = []
+    for number, item in enumerate(evidence):
         seen = None if item.container else head(item)
         parser, _ = _best(seen, typed) if seen else (None, None)
         hints += parser.hints(seen) if parser and seen else ()
         heads.append(seen if len(heads) < HEADS_HELD else None)
+        if seen and parser is None:
+            unknown.append(number)
+    told = tuple(hints)
+    for number in unknown:
+        # A log that only a configuration makes known has hints for others too: the offset of the server's clock.
+        seen = heads[number] or head(evidence[number])
+        parser, _ = _best(seen, told)
+        hints += parser.hints(seen) if parser else ()
     out = []
     for item, held in zip(evidence, heads, strict=True):
         if item.container:

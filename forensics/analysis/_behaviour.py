@@ -55,12 +55,14 @@ def count_behaviour(db: duckdb.DuckDBPyConnection) -> None:
                    count(*) FILTER (WHERE kind IN ('application', 'static') AND status < 400) AS pages,
                    count(*) FILTER (WHERE kind IN ('application', 'static') AND status < 400 AND path NOT IN {_ROOTS}) AS beyond_root,
                    count(*) FILTER (WHERE regexp_matches(path, '{_ASSET}', 'i')) AS assets,
+                   count(*) FILTER (WHERE regexp_matches(path, '{_ASSET}', 'i') AND status >= 400) AS assets_missing,
                    source_ip IN ({loopback}) AS loopback
             FROM (SELECT *, CASE WHEN called THEN count(*) OVER (PARTITION BY source_ip, called, size) END AS same_size FROM seen)
             GROUP BY source_ip),
-        stays AS (SELECT source_ip, count(DISTINCT session_uid) AS sessions, min(session_uid) AS first_session FROM (
-            SELECT unnest(string_split(source_ips, ';')) AS source_ip, session_uid FROM sessions) GROUP BY ALL)
-        SELECT counted.*, coalesce(stays.sessions, 0) AS sessions, stays.first_session, gaps.median_s, gaps.spread_s
+        stays AS (SELECT source_ip, count(DISTINCT session_uid) AS sessions, min(session_uid) AS first_session,
+                         CASE WHEN count(*) = count(duration_s) THEN sum(duration_s) END AS stayed_s FROM (
+            SELECT unnest(string_split(source_ips, ';')) AS source_ip, session_uid, duration_s FROM sessions) GROUP BY source_ip)
+        SELECT counted.*, coalesce(stays.sessions, 0) AS sessions, stays.first_session, stays.stayed_s, gaps.median_s, gaps.spread_s
         FROM counted LEFT JOIN stays USING (source_ip) LEFT JOIN _gaps AS gaps USING (source_ip)"""
     )
 

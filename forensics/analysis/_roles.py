@@ -23,6 +23,9 @@ _HEAVY: Final = 8
 
 _RELAY_GAP_S: Final = 600
 _FEW: Final = 5
+_A_LOOK_S: Final = 300
+"""So long a guesser's tool, or its master, looks whether the account is worth anything."""
+
 _ATTEMPTS: Final = 2
 
 
@@ -185,7 +188,8 @@ def _scanner(row: Row, _context: Context) -> Verdict | None:
         reasons.append(reason(f"{row['refused']} logons were refused and none succeeded", 7, [row["first_locator"]]))
     if row["connects"] and not row["refused"]:
         reasons.append(reason("it connected to the RDP port and went no further", 5, [row["first_locator"]]))
-    bad = row["requests"] - row["answered"]
+    # A browser asks for an icon and for styles whether they are there or not.
+    bad = row["requests"] - row["answered"] - row["assets_missing"]
     if row["manager_refused"] >= _ATTEMPTS:
         reasons.append(reason(f"the manager refused {row['manager_refused']} requests", 6, [row["first_locator"]]))
     if bad >= max(1, row["answered"]) or bad >= _FEW:
@@ -210,8 +214,21 @@ def _visitor(row: Row, _context: Context) -> Verdict | None:
     )
 
 
+def _guessed_in(row: Row, _context: Context) -> Verdict | None:
+    """A guess that was right, and nothing done with it: the noise had luck, which makes it no operator of anything."""
+    short = row["stayed_s"] is not None and row["stayed_s"] <= _A_LOOK_S
+    if not row["sessions"] or row["refused"] < MANY_FAILURES or not short or row["c2_first"] or row["managed"]:
+        return None
+    said = (
+        f"{row['refused']} logons from it were refused, then one succeeded; its sessions lasted {row['stayed_s']:.0f} s "
+        f"in all and nothing ties them to the command path"
+    )
+    return "scanner", "likely", [reason(said, 7, [row["first_locator"]])]
+
+
 _RULES: Final[tuple[Callable[[Row, Context], Verdict | None], ...]] = (
     _local,
+    _guessed_in,
     _logged_on,
     _managed,
     _rare,

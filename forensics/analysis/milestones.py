@@ -130,9 +130,11 @@ def _last_operator_act(db: duckdb.DuckDBPyConnection) -> Iterable[Row]:
         db,
         f"""SELECT e.*, {_E} AS locator FROM events e
         LEFT JOIN (SELECT DISTINCT evidence_id, log_offset FROM session_events) x USING (evidence_id, log_offset)
+        LEFT JOIN endpoints p ON p.path = string_split(e.url_path, ';')[1]
         JOIN sources s USING (source_ip)
-        WHERE (s.role = 'operator' AND e.event_action IN ('http_request', 'logon', 'reconnect', 'shell_start'))
-           OR (s.role = 'local' AND e.event_action = 'http_request' AND x.log_offset IS NOT NULL)
+        WHERE (s.role = 'operator' AND e.event_action IN ('logon', 'reconnect', 'shell_start'))
+           OR (e.event_action = 'http_request' AND e.http_response_status_code < 400 AND (s.role = 'operator'
+               OR (s.role = 'local' AND (x.log_offset IS NOT NULL OR p.kind IN ('c2', 'panel', 'manager')))))
         ORDER BY e.time DESC, e.evidence_id DESC, e.log_offset DESC LIMIT 1""",
     )
     for event in found:
