@@ -26,7 +26,8 @@ def count_behaviour(db: duckdb.DuckDBPyConnection) -> None:
             SELECT e.source_ip, e.time, string_split(e.url_path, ';')[1] AS path, e.event_action, e.event_outcome, e.event_code, e.http_request_method AS method,
                    e.http_response_status_code AS status, e.http_response_bytes AS size, e.user_name, e.url_path IS NULL AS no_path,
                    e.evidence_id, e.log_offset, {LOCATOR} AS locator, p.kind,
-                   p.kind = 'c2' AND status < 400 AS called, {_MANNER} IN (SELECT manner FROM _manners) AS usual
+                   p.kind = 'c2' AND status < 400 AS called, p.sources <= {_FEW_KNOW} AS few,
+                   {_MANNER} IN (SELECT manner FROM _manners) AS usual
             FROM events e LEFT JOIN endpoints p ON p.path = string_split(e.url_path, ';')[1]
             WHERE e.source_ip IS NOT NULL),
         counted AS (
@@ -43,7 +44,7 @@ def count_behaviour(db: duckdb.DuckDBPyConnection) -> None:
                    count(*) FILTER (WHERE called AND method = 'POST') AS c2_posts,
                    count(*) FILTER (WHERE called AND usual) AS c2_usual,
                    coalesce(max(same_size), 0) AS c2_same_size,
-                   coalesce(sum(size) FILTER (WHERE called), 0) AS c2_bytes,
+                   coalesce(median(coalesce(size, 0)) FILTER (WHERE called), 0) AS c2_bytes,
                    min(time) FILTER (WHERE kind = 'c2') AS c2_first,
                    arg_min(locator, (time, evidence_id, log_offset)) FILTER (WHERE kind = 'c2') AS c2_locator,
                    count(*) FILTER (WHERE kind = 'panel' AND status < 400) AS panel,
@@ -54,6 +55,7 @@ def count_behaviour(db: duckdb.DuckDBPyConnection) -> None:
                    count(*) FILTER (WHERE kind = 'manager' AND status IN (401, 403)) AS manager_refused,
                    count(*) FILTER (WHERE kind IN ('application', 'static') AND status < 400) AS pages,
                    count(*) FILTER (WHERE kind IN ('application', 'static') AND status < 400 AND path NOT IN {_ROOTS}) AS beyond_root,
+                   count(*) FILTER (WHERE kind = 'application' AND status < 400 AND path NOT IN {_ROOTS} AND few) AS hidden_pages,
                    count(*) FILTER (WHERE regexp_matches(path, '{_ASSET}', 'i')) AS assets,
                    count(*) FILTER (WHERE regexp_matches(path, '{_ASSET}', 'i') AND status >= 400) AS assets_missing,
                    source_ip IN ({loopback}) AS loopback
@@ -72,6 +74,9 @@ _ASSET: Final = r"\.(css|js|png|gif|jpe?g|svg|ico|woff2?)$"
 
 _ROOTS: Final = ("/", "/index.jsp", "/index.html")
 """Pages that whoever knows no other path asks for."""
+
+_FEW_KNOW: Final = 5
+"""A page that so few addresses ever asked for is no public one."""
 
 _MANNER: Final = "concat_ws(' ', e.url_path, e.http_request_method, regexp_replace(e.url_query, '=[^&]*', '=', 'g'), e.user_agent_original)"
 """How a request is made: its path, method, names of parameters and agent. Clients of one program ask in one manner."""

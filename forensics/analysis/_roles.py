@@ -96,7 +96,7 @@ def _web_reasons(row: Row) -> Reasons:
     return reasons
 
 
-def _rare(row: Row, _context: Context) -> Verdict | None:
+def _rare(row: Row, context: Context) -> Verdict | None:
     """One trace of a rare origin at what only insiders know is an operator's slip, however short."""
     if row.get("rare_grade") not in {"A", "B"}:
         return None
@@ -105,6 +105,11 @@ def _rare(row: Row, _context: Context) -> Verdict | None:
         reasons.append(reason("it authenticated as an account that also had sessions", 7, [row["first_locator"]]))
     if row["c2"]:
         reasons.append(reason(f"{row['c2']} requests to the command path were answered", 6, [row["c2_locator"]]))
+    if row["hidden_pages"] and context.first_stranger is not None and row["answered"] == row["requests"]:
+        said = (
+            f"{row['hidden_pages']} requests for a page of the server that hardly anybody else asked for were answered"
+        )
+        reasons.append(reason(said, 5, [row["first_locator"]]))
     if not reasons or row["c2"] >= BEACONS:
         return None
     reasons.append(reason(f"it lies in {row['rare_origin']}, grade {row['rare_grade']}", 6, [row["first_locator"]]))
@@ -127,7 +132,7 @@ def _relay(row: Row, context: Context) -> Verdict | None:
         or not context.usual_bytes
     ):
         return None
-    each = row["c2_bytes"] / row["c2"]
+    each = row["c2_bytes"]
     if each < _HEAVY * context.usual_bytes:
         return None
     said = f"{row['c2']} requests, one in {row['median_s']:.0f} s, {each:.0f} bytes each where most get {context.usual_bytes:.0f}"

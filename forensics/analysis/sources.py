@@ -48,7 +48,7 @@ def _context(db: duckdb.DuckDBPyConnection) -> Context:
     clients = found.to_pylist()
     first = min((r["c2_first"] for r in clients if r["c2"] >= BEACONS), default=None)
     # Of two clients the one that gets less is usual: a relay is what stands out.
-    return Context(first, statistics.median_low([r["c2_bytes"] / r["c2"] for r in clients]) if clients else 0.0)
+    return Context(first, statistics.median_low([r["c2_bytes"] for r in clients]) if clients else 0.0)
 
 
 _PLACES: Final = """

@@ -256,6 +256,11 @@ def _truth(stage: Stage, command: Command | None, kept: list[Request], *, catali
         written = {id(r) for r in kept}
         acted |= {r.source_ip for r in command.acts if id(r) in written}
     roles = {s: _shown(role, acted=s in acted) for s, role in stage.roles.items() if s in seen}
+    if "Security" not in logs or not machine.core:
+        # Nothing shows that he guessed; his session is like any other.
+        for stay in sessions:
+            if stay.whose == "guesser":
+                roles.pop(stay.sources[0], None)
     milestones = dict(stage.milestones)
     if "System" not in logs:
         milestones |= dict.fromkeys(("log_cleared", "clock_changed", "crash"))
