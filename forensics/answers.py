@@ -147,6 +147,18 @@ resource `target`; `gateway_refused` is one that the gateway refused or could no
 `hash of 1029` when Windows wrote only a hash, and the name of this case that has that hash. `bytes_in` came from the client.
 `session_uid` is the RDP session that was in use on the server at the time, if one alone was."""
 
+PEOPLE: Final = pa.schema(
+    [
+        ("session_uid", TEXT),
+        ("person", TEXT),
+        ("held_to_be", TEXT),
+        ("confidence", TEXT),
+        ("because", TEXT),
+    ]
+)
+"""One row an RDP session: which person it is laid to (sessions that share an address or a client machine are one person's),
+and whether that person is held to be an `operator` or the `rightful_owner` of a server that was broken into."""
+
 HOURS: Final = pa.schema([("weekday", pa.int32()), ("hour", pa.int32()), ("acts", pa.int64()), ("days", pa.int64())])
 """One row an hour of a weekday (1 Monday to 7 Sunday, UTC): slots of ten minutes in which an operator did something."""
 

@@ -6,7 +6,19 @@ from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
-from forensics.answers import BEACONS, CHAIN, COVERAGE, FINDINGS, HOPS, HOURS, LINKS, REGISTRATIONS, VICTIMS, ZONES
+from forensics.answers import (
+    BEACONS,
+    CHAIN,
+    COVERAGE,
+    FINDINGS,
+    HOPS,
+    HOURS,
+    LINKS,
+    PEOPLE,
+    REGISTRATIONS,
+    VICTIMS,
+    ZONES,
+)
 from forensics.columns import TEXT, TIME, WORD
 
 if TYPE_CHECKING:
@@ -284,6 +296,7 @@ TABLES: Final[Mapping[str, pa.Schema]] = {
     "addresses": ADDRESSES,
     "sessions": SESSIONS,
     "session_events": SESSION_EVENTS,
+    "people": PEOPLE,
     "sources": SOURCES,
     "endpoints": ENDPOINTS,
     "beacons": BEACONS,

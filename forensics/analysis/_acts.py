@@ -41,7 +41,7 @@ def places(db: duckdb.DuckDBPyConnection) -> dict[tuple[str, Any], Row]:
     """Return, for each address that can stand on the timeline and day, where it lay and what it was."""
     rows = db.sql("""
         SELECT a.*, s.role FROM addresses a JOIN sources s USING (source_ip)
-        WHERE s.role IN ('operator', 'implant', 'relay', 'researcher', 'local') OR a.rare_origin IS NOT NULL""").to_arrow_table()
+        WHERE s.role IN ('operator', 'implant', 'relay', 'researcher', 'local') OR s.flags LIKE '%rightful_owner%' OR a.rare_origin IS NOT NULL""").to_arrow_table()
     return {(row["source_ip"], row["day"]): row for row in rows.to_pylist()}
 
 

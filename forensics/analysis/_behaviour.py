@@ -37,7 +37,8 @@ def count_behaviour(db: duckdb.DuckDBPyConnection) -> None:
                    count(*) FILTER (WHERE event_action <> 'http_request' AND event_outcome = 'failure') AS refused,
                    count(*) FILTER (WHERE event_action = 'rdp_connect') AS connects,
                    count(*) FILTER (WHERE event_action = 'rdp_authenticate' AND event_outcome = 'success'
-                       AND lower(user_name) IN (SELECT lower(user_name) FROM sessions)) AS authenticated,
+                       AND lower(user_name) IN
+                           (SELECT lower(user_name) FROM sessions JOIN people USING (session_uid) WHERE held_to_be = 'operator')) AS authenticated,
                    count(*) FILTER (WHERE event_action = 'http_request' AND status < 400) AS answered,
                    count(*) FILTER (WHERE no_path AND event_action = 'http_request') AS no_request,
                    count(*) FILTER (WHERE called) AS c2,

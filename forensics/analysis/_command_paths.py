@@ -86,10 +86,15 @@ def commands(db: duckdb.DuckDBPyConnection, rows: list[Row]) -> dict[str, Comman
 
 
 def _by_machines(row: Row, seen: Row) -> bool:
-    """Say whether most of what strangers got from it went to clients that are no browsers, and some came back."""
+    """Say whether most of what strangers got from it went to clients that are no browsers, and some came back.
+
+    A monitor asks for a page by a timer too: a path that is mostly asked for by GET needs several clients, or insiders who posted to it.
+    """
     heavy = row["posts"] >= row["gets"]
-    enough = seen["returning"] >= (1 if heavy else _SEVERAL) or (heavy and seen["machines"] >= _SEVERAL)
-    return bool(enough and 2 * seen["machine_requests"] >= row["stranger_requests"] and (heavy or seen["steady"]))
+    enough = seen["returning"] >= (1 if heavy or row["insider_posts"] else _SEVERAL)
+    enough = enough or (heavy and seen["machines"] >= _SEVERAL)
+    spoken = heavy or seen["steady"] or row["insider_posts"]
+    return bool(enough and spoken and 2 * seen["machine_requests"] >= row["stranger_requests"])
 
 
 def _kept_by_timers(row: Row, seen: Row) -> bool:

@@ -136,6 +136,23 @@ def operators(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
         )
 
 
+def owners(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
+    """Tell whose sessions are held to be the rightful owner's, and why."""
+    found = _rows(
+        db,
+        """SELECT p.person, count(*) AS sessions, min(s.start) AS first, max(coalesce(s."end", s.start)) AS last,
+               any_value(p.confidence) AS confidence, any_value(p.because) AS because,
+               list(DISTINCT s.user_name ORDER BY s.user_name) AS accounts
+        FROM people p JOIN sessions s USING (session_uid) WHERE p.held_to_be = 'rightful_owner' GROUP BY p.person ORDER BY first, person""",
+    )
+    for row in found:
+        said = (
+            f"{_count(row['sessions'], 'RDP session')} as {_some([one or 'an unnamed account' for one in row['accounts']])} between "
+            f"{_when(row['first'])} and {_when(row['last'])} are held to be the rightful owner's, not an operator's"
+        )
+        yield _finding("owner", said, row["confidence"], _proofs(row), time=row["first"])
+
+
 def _stone(db: duckdb.DuckDBPyConnection, name: str) -> Row | None:
     # The name is one of the milestones.
     found = _rows(db, f"SELECT * FROM milestones WHERE milestone = '{name}' AND time IS NOT NULL ORDER BY time LIMIT 1")

@@ -82,6 +82,7 @@ def _counted(db: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
                    count(DISTINCT source_ip) FILTER (WHERE ok AND NOT insider) AS strangers,
                    count(DISTINCT source_ip) FILTER (WHERE ok AND http_request_method = 'POST' AND NOT insider) AS posting_strangers,
                    count(*) FILTER (WHERE ok AND insider) AS insider_requests,
+                   count(*) FILTER (WHERE ok AND insider AND http_request_method = 'POST') AS insider_posts,
                    count(*) FILTER (WHERE ok AND NOT insider) AS stranger_requests,
                    min(time) FILTER (WHERE insider) AS first_insider,
                    arg_min(locator, {place}) FILTER (WHERE insider) AS insider_locator,

@@ -26,6 +26,7 @@ _QUESTIONS: Final[tuple[Callable[[duckdb.DuckDBPyConnection], Iterable[say.Row]]
     say.rare_origins,
     say.slips,
     say.operators,
+    say.owners,
     say.installation,
     say.command,
     say.victims,
@@ -68,6 +69,7 @@ RULE = Rule(
     (
         "events",
         "sessions",
+        "people",
         "endpoints",
         "sources",
         "milestones",

@@ -32,7 +32,10 @@ def _run(db: duckdb.DuckDBPyConnection) -> pa.Table:
 
 
 def _first_logon(db: duckdb.DuckDBPyConnection) -> Iterable[Row]:
-    for session in query(db, "SELECT * FROM sessions ORDER BY start, session_uid LIMIT 1"):
+    for session in query(
+        db,
+        "SELECT s.* FROM sessions s JOIN people p USING (session_uid) WHERE p.held_to_be = 'operator' ORDER BY s.start, s.session_uid LIMIT 1",
+    ):
         proofs = [
             loc for r in json.loads(session["because"]) if r["sentence"].startswith("logon") for loc in r["locators"]
         ]
@@ -164,7 +167,7 @@ _FINDERS: Final[dict[str, Callable[[duckdb.DuckDBPyConnection], Iterable[Row]]]]
 RULE = Rule(
     "milestones",
     "What happened first and when",
-    ("events", "sessions", "session_events", "endpoints", "sources"),
+    ("events", "sessions", "session_events", "endpoints", "people", "sources"),
     MILESTONE_ROWS,
     _run,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 from typing import TYPE_CHECKING, Any, Final
 
@@ -9,13 +10,14 @@ import pyarrow as pa
 
 from forensics.analysis._behaviour import count_behaviour
 from forensics.analysis._roles import Context, role_of
-from forensics.analysis._words import BEACONS, MANY_FAILURES, because
-from forensics.model import Rule
+from forensics.analysis._words import BEACONS, MANY_FAILURES, because, reason
+from forensics.model import CONFIDENCES, Rule
 from forensics.schemas import SOURCES
 
 if TYPE_CHECKING:
     import duckdb
 
+Person = tuple[str, str, list[dict[str, Any]]]
 
 _BATCH: Final = 10_000
 """Addresses judged at once: a busy server has seen millions, and a row is ten times larger in Python than in a column."""
@@ -30,12 +32,12 @@ _JUDGED: Final = ("role", "role_confidence", "because", "flags")
 
 def _run(db: duckdb.DuckDBPyConnection) -> pa.Table:
     count_behaviour(db)
-    context = _context(db)
+    context, persons = _context(db), _persons(db)
     found = db.sql(f"""
         WITH places AS ({_PLACES})
         SELECT b.*, {", ".join(f"p.{name}" for name in _PLACED)}, p.flags AS place_flags, p.countries
         FROM _behaviour b LEFT JOIN places p USING (source_ip) ORDER BY source_ip""")
-    made = [_judged(batch, context) for batch in found.to_arrow_reader(_BATCH)]
+    made = [_judged(batch, context, persons) for batch in found.to_arrow_reader(_BATCH)]
     db.execute("DROP TABLE _behaviour")
     return pa.concat_tables([SOURCES.empty_table(), *made])
 
@@ -61,10 +63,10 @@ _PLACES: Final = """
 """Where each address lay on the first day it was seen; a rare origin on any day is kept."""
 
 
-def _judged(batch: pa.RecordBatch, context: Context) -> pa.Table:
+def _judged(batch: pa.RecordBatch, context: Context, persons: dict[str, Person]) -> pa.Table:
     """Return the rows of SOURCES of some addresses: what was counted as it stands, and the judgement on it."""
     asked = batch.drop_columns([name for name in _PLACED if name not in {"rare_origin", "rare_grade"}])
-    verdicts = [_verdict(row, context) for row in asked.to_pylist()]
+    verdicts = [_verdict(row, context, persons.get(row["source_ip"])) for row in asked.to_pylist()]
     columns = {name: [verdict[place] for verdict in verdicts] for place, name in enumerate(_JUDGED)}
     return pa.table(
         {
@@ -77,9 +79,31 @@ def _judged(batch: pa.RecordBatch, context: Context) -> pa.Table:
     )
 
 
-def _verdict(row: dict[str, Any], context: Context) -> tuple[str, str, str, str | None]:
+def _persons(db: duckdb.DuckDBPyConnection) -> dict[str, Person]:
+    """Return, by address of a session, whom it is laid to and why; an address that an operator used too is an operator's."""
+    found = db.sql("""
+        WITH stays AS (SELECT unnest(string_split(source_ips, ';')) AS source_ip, session_uid FROM sessions)
+        SELECT source_ip, held_to_be, confidence, because FROM stays JOIN people USING (session_uid)
+        QUALIFY row_number() OVER (PARTITION BY source_ip ORDER BY held_to_be, session_uid) = 1 ORDER BY source_ip""")
+    return {
+        row["source_ip"]: (row["held_to_be"], row["confidence"], json.loads(row["because"]))
+        for row in found.to_arrow_table().to_pylist()
+    }
+
+
+def _verdict(row: dict[str, Any], context: Context, person: Person | None) -> tuple[str, str, str, str | None]:
     role, confidence, reasons = role_of(row, context)
     flags = set((row["place_flags"] or "").split(";")) - {""}
+    if person is not None and role == "operator":
+        held, sure, why = person
+        if held == "rightful_owner":
+            # A guest of the command path, not its master: the list of roles has no nearer word.
+            role, confidence = "visitor", sure
+            reasons = [reason("its RDP sessions are held to be the rightful owner's", 8), *why]
+            flags.add("rightful_owner")
+        else:
+            confidence = CONFIDENCES[max(CONFIDENCES.index(confidence), CONFIDENCES.index(sure))]
+            reasons = [*reasons, *why]
     if (row["countries"] or 0) > 1:
         flags.add("country_changed")
     if row["sessions"] and row["refused"] >= MANY_FAILURES:
@@ -87,4 +111,10 @@ def _verdict(row: dict[str, Any], context: Context) -> tuple[str, str, str, str 
     return role, confidence, because(reasons), ";".join(sorted(flags)) or None
 
 
-RULE = Rule("sources", "Who came, from where, as what", ("events", "addresses", "sessions", "endpoints"), SOURCES, _run)
+RULE = Rule(
+    "sources",
+    "Who came, from where, as what",
+    ("events", "addresses", "sessions", "people", "endpoints"),
+    SOURCES,
+    _run,
+)

@@ -55,6 +55,7 @@ _SAYS: Final = (
     ("findings", "Print what the report opens with, the weightiest first, and what the logs cannot show."),
     ("sources", "Print who came: every source address with its role, origin and reasons."),
     ("sessions", "Print the RDP sessions, from logon to end."),
+    ("people", "Print whose each RDP session is held to be: an operator's, or the server's owner's."),
     ("milestones", "Print the milestones of the case, each with what proves it."),
     ("endpoints", "Print what each path of the web server was for."),
     ("links", "Print what ties addresses, machines, accounts and paths to one operator."),

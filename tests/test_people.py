@@ -1,0 +1,96 @@
+"""Whose sessions: the operator's told from those of the rightful owner of a server that was broken into."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+from evtx_writer import Event, write_evtx
+from test_analysis import FIRST, SECOND, lsm, refused, request
+from test_command_paths import OLD, beacons, people
+
+import forensics
+from forensics.case import Case
+
+OWNER = "84.46.1.9"
+DAY = 24 * 60
+
+
+def analysed(folder: Path, events: Iterable[Event], lines: Iterable[str]) -> Case:
+    seized = folder / "seized"
+    seized.mkdir()
+    channels: dict[str, list[Event]] = {}
+    for event in sorted(events, key=lambda e: e.time):
+        channels.setdefault(event.channel, []).append(event)
+    for number, listed in enumerate(channels.values()):
+        (seized / f"{number}.evtx").write_bytes(write_evtx(listed))
+    (seized / "access_log").write_text("".join(f"{line}\n" for line in lines))
+    return forensics.analyze(seized, out=folder / "case", workers=1)
+
+
+def stay(start: float, address: str, user: str, session: int = 2) -> list[Event]:
+    return [lsm(21, start, address, session, user), lsm(23, start + 60, session=session, user=user)]
+
+
+def owner(user: str = "SRV\\itadmin") -> list[Event]:
+    return [event for day in (-9, -6, -3, 4) for event in stay(day * DAY, OWNER, user)]
+
+
+COMMAND = [
+    request(-20 * DAY, "198.18.0.1", "/robots.txt", status=404),
+    request(10, FIRST, "/manager/html/upload", "POST"),
+    request(12, FIRST, "/x/c.jsp"),
+    *beacons(4),
+]
+
+
+def held(case: Case) -> dict[str, set[str]]:
+    by_person: dict[str, set[str]] = {}
+    sessions = {row["session_uid"]: row for row in case.table("sessions").to_pylist()}
+    for row in case.table("people").to_pylist():
+        by_person.setdefault(row["held_to_be"], set()).add(sessions[row["session_uid"]]["source_ips"])
+    return by_person
+
+
+def test_an_account_of_its_own_that_was_here_before_is_the_owner_s(tmp_path: Path) -> None:
+    case = analysed(tmp_path, [*owner(), *stay(0, FIRST, "SRV\\support")], COMMAND)
+    assert held(case) == {"rightful_owner": {OWNER}, "operator": {FIRST}}
+    (row,) = [r for r in case.table("sources").to_pylist() if r["source_ip"] == OWNER]
+    assert (row["role"], row["flags"]) == ("visitor", "rightful_owner")
+    assert "none of the operator's" in row["because"]
+    (stone,) = [m for m in case.table("milestones").to_pylist() if m["milestone"] == "first_logon"]
+    assert stone["source_ip"] == FIRST
+    assert any(row["kind"] == "owner" for row in case.table("findings").to_pylist())
+
+
+def test_an_owner_on_the_shared_account_is_known_by_the_server_s_own_application(tmp_path: Path) -> None:
+    mine = [request(day * DAY + 5, OWNER, "/shop/orders.jsp") for day in (-9, -6, -3)]
+    shop = people(12, -15 * DAY)
+    case = analysed(tmp_path, [*owner("SRV\\admin"), *stay(0, FIRST, "SRV\\admin")], [*COMMAND, *shop, *mine])
+    assert held(case) == {"rightful_owner": {OWNER}, "operator": {FIRST}}
+    assert {row["confidence"] for row in case.table("people").to_pylist() if row["held_to_be"] == "rightful_owner"} == {
+        "possible"
+    }
+
+
+def test_an_earlier_session_on_the_same_account_stays_an_operator_s_where_nothing_tells_them_apart(
+    tmp_path: Path,
+) -> None:
+    case = analysed(tmp_path, [*stay(-2 * DAY, SECOND, "SRV\\admin"), *stay(0, FIRST, "SRV\\admin")], COMMAND)
+    assert held(case) == {"operator": {FIRST, SECOND}}
+    confidence = {r["source_ip"]: r["role_confidence"] for r in case.table("sources").to_pylist()}
+    assert (confidence[FIRST], confidence[SECOND]) == ("almost certain", "possible")
+
+
+def test_who_guessed_a_way_in_is_no_owner_however_early(tmp_path: Path) -> None:
+    guessing = [refused(-9 * DAY - 30 + i / 10, OWNER) for i in range(40)]
+    case = analysed(tmp_path, [*guessing, *owner(), *stay(0, FIRST, "SRV\\support")], COMMAND)
+    assert held(case) == {"operator": {OWNER, FIRST}}
+
+
+@pytest.mark.parametrize("lines", [[], OLD])
+def test_without_a_command_path_nobody_is_told_apart(tmp_path: Path, lines: list[str]) -> None:
+    case = analysed(tmp_path, [*owner(), *stay(0, FIRST, "SRV\\support")], lines)
+    assert held(case) == {"operator": {OWNER, FIRST}}
+    assert {row["confidence"] for row in case.table("people").to_pylist()} == {"possible"}
