@@ -159,6 +159,20 @@ PEOPLE: Final = pa.schema(
 """One row an RDP session: which person it is laid to (sessions that share an address or a client machine are one person's),
 and whether that person is held to be an `operator` or the `rightful_owner` of a server that was broken into."""
 
+SOURCE_WINDOWS: Final = pa.schema(
+    [
+        ("source_ip", TEXT),
+        ("since", TIME),
+        ("until", TIME),
+        ("hours", pa.int64()),
+        ("role", TEXT),
+        ("confidence", TEXT),
+        ("because", TEXT),
+    ]
+)
+"""One row a run of hours in which an address played one role, for addresses that played several: an exit that a scanner used on
+Monday and an operator on Tuesday. `since` and `until` are its first and last event, `hours` those in which something told."""
+
 HOURS: Final = pa.schema([("weekday", pa.int32()), ("hour", pa.int32()), ("acts", pa.int64()), ("days", pa.int64())])
 """One row an hour of a weekday (1 Monday to 7 Sunday, UTC): slots of ten minutes in which an operator did something."""
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _SPANS: Final = {
     "timeline": ("time", "coalesce(time_end, time)"),
     "sources": ("first_seen", "last_seen"),
+    "source_windows": ("since", "until"),
     "sessions": ("start", '"end"'),
     "findings": ("time", "time"),
     "milestones": ("time", "time"),
@@ -39,7 +40,8 @@ _SPANS: Final = {
 
 _HAS_SOURCE: Final = {
     **dict.fromkeys(
-        ("timeline", "sources", "hops", "findings", "milestones", "chain", "beacons", "victims"), "source_ip = ?"
+        ("timeline", "sources", "source_windows", "hops", "findings", "milestones", "chain", "beacons", "victims"),
+        "source_ip = ?",
     ),
     "endpoints": "first_source_ip = ?",
     "links": "? IN (a, b)",
@@ -48,6 +50,7 @@ _HAS_SOURCE: Final = {
 _HAS_ROLE: Final = {
     "timeline": "role = ?",
     "sources": "role = ?",
+    "source_windows": "role = ?",
     "sessions": "list_has_any(string_split(source_ips, ';'), (SELECT list(source_ip) FROM sources WHERE role = ?))",
 }
 

@@ -16,6 +16,7 @@ from forensics.answers import (
     LINKS,
     PEOPLE,
     REGISTRATIONS,
+    SOURCE_WINDOWS,
     VICTIMS,
     ZONES,
 )
@@ -297,6 +298,7 @@ TABLES: Final[Mapping[str, pa.Schema]] = {
     "sessions": SESSIONS,
     "session_events": SESSION_EVENTS,
     "people": PEOPLE,
+    "source_windows": SOURCE_WINDOWS,
     "sources": SOURCES,
     "endpoints": ENDPOINTS,
     "beacons": BEACONS,

@@ -94,3 +94,24 @@ def test_without_a_command_path_nobody_is_told_apart(tmp_path: Path, lines: list
     case = analysed(tmp_path, [*owner(), *stay(0, FIRST, "SRV\\support")], lines)
     assert held(case) == {"operator": {OWNER, FIRST}}
     assert {row["confidence"] for row in case.table("people").to_pylist()} == {"possible"}
+
+
+def test_an_exit_that_a_scanner_used_the_day_before_is_told_by_time(tmp_path: Path) -> None:
+    guesses = [refused(-DAY - 60 + i / 10, FIRST) for i in range(300)]
+    case = analysed(tmp_path, [*guesses, *stay(0, FIRST, "SRV\\support")], COMMAND)
+    assert [(row["role"], row["source_ip"]) for row in case.table("source_windows").to_pylist()] == [
+        ("scanner", FIRST),
+        ("operator", FIRST),
+    ]
+    (row,) = [r for r in case.table("sources").to_pylist() if r["source_ip"] == FIRST]
+    assert row["role"] == "operator"
+    assert "role_changes" in row["flags"]
+    assert "scanner from" in row["because"]
+    assert not any("guessing" in one["because"] for one in case.table("people").to_pylist())
+
+
+def test_guessing_that_led_to_the_session_is_the_operator_s_own(tmp_path: Path) -> None:
+    guesses = [refused(-40 + i / 10, FIRST) for i in range(300)]
+    case = analysed(tmp_path, [*guesses, *stay(0, FIRST, "SRV\\support")], COMMAND)
+    assert case.table("source_windows").num_rows == 0
+    assert any("guessing, then success" in one["because"] for one in case.table("people").to_pylist())

@@ -127,7 +127,10 @@ def _moments(db: duckdb.DuckDBPyConnection) -> Iterator[tuple[datetime, str, int
 
 
 def _broken_in(db: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, Tie]]:
-    """Many refused logons, then the session, all from one address within a day."""
+    """Many refused logons within a day, the last within an hour before the session, all from one address.
+
+    Refusals of the day before that were followed by none are another's: exits are shared.
+    """
     for row in _rows(
         db,
         f"""WITH mine AS (SELECT session_uid, start, unnest(string_split(source_ips, ';')) AS source_ip FROM sessions)
@@ -135,7 +138,7 @@ def _broken_in(db: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, Tie]]:
         FROM events e JOIN mine m ON m.source_ip = e.source_ip
         WHERE e.event_outcome = 'failure' AND e.event_action IN ('logon', 'rdp_authenticate', 'rdp_connect')
               AND e.time BETWEEN m.start - INTERVAL 1 DAY AND m.start
-        GROUP BY ALL HAVING count(*) >= {MANY_FAILURES} ORDER BY ALL""",
+        GROUP BY ALL HAVING count(*) >= {MANY_FAILURES} AND max(e.time) >= any_value(m.start) - INTERVAL 1 HOUR ORDER BY ALL""",
     ):
         said = f"{row['refused']} logons from {row['source_ip']} were refused in the day before it began: guessing, then success"
         yield row["session_uid"], Tie(reason(said, 6, [row["locator"]]))

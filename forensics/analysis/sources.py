@@ -22,6 +22,9 @@ Person = tuple[str, str, list[dict[str, Any]]]
 _BATCH: Final = 10_000
 """Addresses judged at once: a busy server has seen millions, and a row is ten times larger in Python than in a column."""
 
+_TOLD: Final = 6
+"""Windows of an address that its reasons name; the table has all."""
+
 _COUNTED: Final = {"rdp_sessions": "sessions", "rdp_failures": "refused", "http_requests": "requests"}
 _PLACED: Final = (
     "country_iso_code", "country_as_of", "country_says", "as_number", "as_organization_name", "anonymity",
@@ -32,12 +35,12 @@ _JUDGED: Final = ("role", "role_confidence", "because", "flags")
 
 def _run(db: duckdb.DuckDBPyConnection) -> pa.Table:
     count_behaviour(db)
-    context, persons = _context(db), _persons(db)
+    context, persons, windows = _context(db), _persons(db), _windows(db)
     found = db.sql(f"""
         WITH places AS ({_PLACES})
         SELECT b.*, {", ".join(f"p.{name}" for name in _PLACED)}, p.flags AS place_flags, p.countries
         FROM _behaviour b LEFT JOIN places p USING (source_ip) ORDER BY source_ip""")
-    made = [_judged(batch, context, persons) for batch in found.to_arrow_reader(_BATCH)]
+    made = [_judged(batch, context, persons, windows) for batch in found.to_arrow_reader(_BATCH)]
     db.execute("DROP TABLE _behaviour")
     return pa.concat_tables([SOURCES.empty_table(), *made])
 
@@ -63,10 +66,13 @@ _PLACES: Final = """
 """Where each address lay on the first day it was seen; a rare origin on any day is kept."""
 
 
-def _judged(batch: pa.RecordBatch, context: Context, persons: dict[str, Person]) -> pa.Table:
+def _judged(batch: pa.RecordBatch, context: Context, persons: dict[str, Person], windows: dict[str, str]) -> pa.Table:
     """Return the rows of SOURCES of some addresses: what was counted as it stands, and the judgement on it."""
     asked = batch.drop_columns([name for name in _PLACED if name not in {"rare_origin", "rare_grade"}])
-    verdicts = [_verdict(row, context, persons.get(row["source_ip"])) for row in asked.to_pylist()]
+    verdicts = [
+        _verdict(row, context, persons.get(row["source_ip"]), windows.get(row["source_ip"]))
+        for row in asked.to_pylist()
+    ]
     columns = {name: [verdict[place] for verdict in verdicts] for place, name in enumerate(_JUDGED)}
     return pa.table(
         {
@@ -91,7 +97,18 @@ def _persons(db: duckdb.DuckDBPyConnection) -> dict[str, Person]:
     }
 
 
-def _verdict(row: dict[str, Any], context: Context, person: Person | None) -> tuple[str, str, str, str | None]:
+def _windows(db: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """Return, by address, in words which roles it played when, where it played several."""
+    found = db.sql("SELECT source_ip, role, since FROM source_windows ORDER BY source_ip, since, role").to_arrow_table()
+    out: dict[str, list[str]] = {}
+    for row in found.to_pylist():
+        out.setdefault(row["source_ip"], []).append(f"{row['role']} from {row['since']:%Y-%m-%d %H:%MZ}")
+    return {address: ", ".join(told[:_TOLD]) + (" …" if len(told) > _TOLD else "") for address, told in out.items()}
+
+
+def _verdict(
+    row: dict[str, Any], context: Context, person: Person | None, windows: str | None
+) -> tuple[str, str, str, str | None]:
     role, confidence, reasons = role_of(row, context)
     flags = set((row["place_flags"] or "").split(";")) - {""}
     if person is not None and role == "operator":
@@ -104,6 +121,9 @@ def _verdict(row: dict[str, Any], context: Context, person: Person | None) -> tu
         else:
             confidence = CONFIDENCES[max(CONFIDENCES.index(confidence), CONFIDENCES.index(sure))]
             reasons = [*reasons, *why]
+    if windows is not None:
+        reasons = [*reasons, reason(f"not all of it at all times: {windows}", 6)]
+        flags.add("role_changes")
     if (row["countries"] or 0) > 1:
         flags.add("country_changed")
     if row["sessions"] and row["refused"] >= MANY_FAILURES:

@@ -56,6 +56,7 @@ _SAYS: Final = (
     ("sources", "Print who came: every source address with its role, origin and reasons."),
     ("sessions", "Print the RDP sessions, from logon to end."),
     ("people", "Print whose each RDP session is held to be: an operator's, or the server's owner's."),
+    ("source_windows", "Print the roles of addresses that played several, by time."),
     ("milestones", "Print the milestones of the case, each with what proves it."),
     ("endpoints", "Print what each path of the web server was for."),
     ("links", "Print what ties addresses, machines, accounts and paths to one operator."),
