@@ -96,6 +96,13 @@ def test_without_a_command_path_nobody_is_told_apart(tmp_path: Path, lines: list
     assert {row["confidence"] for row in case.table("people").to_pylist()} == {"possible"}
 
 
+def test_on_a_server_without_a_command_path_who_tends_its_application_may_be_the_owner(tmp_path: Path) -> None:
+    mine = [request(day * DAY + 5, OWNER, "/shop/orders.jsp") for day in (-9, -6, -3)]
+    case = analysed(tmp_path, owner(), [*people(12, -15 * DAY), *mine])
+    assert held(case) == {"rightful_owner": {OWNER}}
+    assert {row["confidence"] for row in case.table("people").to_pylist()} == {"possible"}
+
+
 def test_an_exit_that_a_scanner_used_the_day_before_is_told_by_time(tmp_path: Path) -> None:
     guesses = [refused(-DAY - 60 + i / 10, FIRST) for i in range(300)]
     case = analysed(tmp_path, [*guesses, *stay(0, FIRST, "SRV\\support")], COMMAND)

@@ -19,7 +19,7 @@ from forensics.model import CONFIDENCES, Rule
 from forensics.schemas import table
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import date, datetime
 
     import duckdb
     import pyarrow as pa
@@ -131,6 +131,12 @@ def _judged(one: _Person, known: list[_Person], habits: dict[str, Row]) -> tuple
         reasons = [tie.reason for tie in one.ties]
         sure = sum(tie.reason["weight"] >= _PROOF for tie in one.ties)
         return OPERATOR, _SURE if sure else _LIKELY, reasons[:12]
+    if not known and _at_own_application(one, habits):
+        said = (
+            "no command path and no break-in is in evidence, and its addresses came to what the server runs for its users, "
+            f"on {len(_days(one))} days"
+        )
+        return OWNER, _POSSIBLE, [reason(said, 5, one.locator)]
     if not known:
         said = (
             "nothing in evidence tells an operator from an owner: whoever had a desktop here is held to be an operator"
@@ -167,7 +173,7 @@ def _apart(one: _Person, known: list[_Person], habits: dict[str, Row]) -> tuple[
     signs = len(differs) + bool(used) - hidden
     if differs and (earlier or used) and signs >= 1:
         return OWNER, _LIKELY if signs >= 2 and earlier else _POSSIBLE, reasons
-    before = {row["start"].date() for row in one.sessions if row["start"] <= start - _EARLIER}
+    before = {day for day in _days(one) if day < start.date()}
     if used and len(before) >= _DAYS and not hidden and not _shares_client(one, known):
         reasons.append(
             reason(
@@ -181,6 +187,15 @@ def _apart(one: _Person, known: list[_Person], habits: dict[str, Row]) -> tuple[
         "it cannot be told from the operator: account, machine or zone are theirs, or not in evidence", 4, one.locator
     )
     return OPERATOR, _POSSIBLE, [*reasons, shared]
+
+
+def _at_own_application(one: _Person, habits: dict[str, Row]) -> bool:
+    known = [habits[ip] for ip in one.addresses if ip in habits]
+    return any(row["used"] for row in known) and not all(row["hidden"] for row in known) and len(_days(one)) >= _DAYS
+
+
+def _days(one: _Person) -> set[date]:
+    return {row["start"].date() for row in one.sessions}
 
 
 def _shares_client(one: _Person, known: list[_Person]) -> bool:
