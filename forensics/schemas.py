@@ -203,7 +203,8 @@ SESSIONS: Final = pa.schema(
     ]
 )
 """One row an RDP session from logon to its end. `source_ips` are joined by `;` in order of appearance. `stays` is JSON: a list
-of {source_ip, start, end, began, locator}, one a connection, `end` null where it is not in evidence. `because` is JSON: a list
+of {source_ip, start, end, began, ended, locator}, one a connection; `end` is null where it is not in evidence, `ended` says why
+it ended where an event 40 or 103 does. `because` is JSON: a list
 of {sentence, weight, locators}."""
 
 SESSION_EVENTS: Final = pa.schema(

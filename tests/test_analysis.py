@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -223,6 +225,25 @@ def test_a_session_whose_logon_is_gone_starts_where_it_was_taken_up(case) -> Non
 
 def test_the_console_is_no_rdp_session(case) -> None:
     assert not sessions(case([lsm(21, 0, "LOCAL"), lsm(23, 9, "LOCAL")]))
+
+
+def reasoned(minutes: float, number: int) -> Event:
+    return replace(lsm(40, minutes), fields=(("Session", Type.UINT32, 2), ("Reason", Type.UINT32, number)))
+
+
+def test_why_a_connection_ended_is_said_in_words(case) -> None:
+    (row,) = sessions(
+        case([lsm(21, 0), lsm(24, 30), reasoned(30, 5), lsm(25, 30.1, SECOND), lsm(23, 60), reasoned(60, 12)])
+    )
+    assert [stay["ended"] for stay in json.loads(row["stays"])] == [
+        "reason 5: another connection took its place",
+        "reason 12: the user logged off",
+    ]
+
+
+def test_a_reason_without_words_is_told_by_its_number(case) -> None:
+    (row,) = sessions(case([lsm(21, 0), lsm(24, 30), reasoned(30, 4_000_000_000)]))
+    assert "reason 4000000000 of event 40" in row["because"]
 
 
 def test_a_tunnel_end_is_a_session_with_a_flag(case) -> None:

@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from forensics.analysis._attach import build
+from forensics.analysis._reasons import why_left
 from forensics.analysis._words import because, reason
 from forensics.instants import iso, microseconds
 from forensics.model import Rule
@@ -55,7 +56,7 @@ def _row(session: Session, requests: int) -> dict[str, Any]:
         "session_id": session.session_id,
         "logon_ids": ";".join(sorted(session.logon_ids)) or None,
         "connections": len(session.connections),
-        "stays": json.dumps([_stay(one) for one in session.connections], sort_keys=True, ensure_ascii=False),
+        "stays": json.dumps([_stay(one, session) for one in session.connections], sort_keys=True, ensure_ascii=False),
         "http_requests": requests,
         "events": len(session.events),
         "missing": ";".join(f for f in _FAMILIES if f not in session.families) or None,
@@ -65,12 +66,14 @@ def _row(session: Session, requests: int) -> dict[str, Any]:
     }
 
 
-def _stay(one: Connection) -> dict[str, Any]:
+def _stay(one: Connection, session: Session) -> dict[str, Any]:
+    why = why_left(one, session.events.values())
     return {
         "source_ip": one.source or one.address,
         "start": iso(microseconds(one.start)),
         "end": iso(microseconds(one.end)) if one.end else None,
         "began": one.began,
+        "ended": why[0] if why else None,
         "locator": one.first.locator,
     }
 
@@ -88,7 +91,9 @@ def _because(session: Session) -> str:
         what = "logon" if stay.began == "logon" else "taken up again"
         reasons.append(reason(f"{what} from {where}", 8 if "LSM" in session.families else 6, [stay.first.locator]))
         if stay.last is not None and stay.end is not None:
-            reasons.append(reason(f"left at {where}", 4, [stay.last.locator]))
+            why = why_left(stay, session.events.values())
+            said = f"left at {where}" + (f" ({why[0]})" if why else "")
+            reasons.append(reason(said, 4, dict.fromkeys([stay.last.locator, *(why[1:] if why else ())])))
     if session.client_name:
         named = [e.locator for e in session.events.values() if e.client_name == session.client_name]
         reasons.append(reason(f"the client calls itself {session.client_name}", 3, sorted(named)))
