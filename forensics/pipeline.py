@@ -29,7 +29,18 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-_PACKAGES: Final = ("cryptography", "duckdb", "evtx", "inflate64", "jinja2", "maxminddb", "numpy", "pandas", "pyarrow")
+_PACKAGES: Final = (
+    "crawler-user-agents",
+    "cryptography",
+    "duckdb",
+    "evtx",
+    "inflate64",
+    "jinja2",
+    "maxminddb",
+    "numpy",
+    "pandas",
+    "pyarrow",
+)
 
 
 def analyze(

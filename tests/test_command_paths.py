@@ -82,3 +82,18 @@ def test_a_command_path_beside_a_busy_application_is_told_from_it(tmp_path: Path
 def test_a_probe_of_the_server_itself_by_a_monitor_is_no_command_path(tmp_path: Path) -> None:
     lines = [request(n * 5, "203.0.113.9", "/health") for n in range(200)]
     assert "c2" not in kinds(analysed(tmp_path / "seized", [*OLD, request(-1, FIRST, "/health"), *lines])).values()
+
+
+def test_a_crawler_is_known_by_its_agent_and_a_plain_library_is_not(tmp_path: Path) -> None:
+    def combined(address: str, agent: str) -> str:
+        return f'{request(5, address, "/shop/")} "-" "{agent}"'
+
+    lines = [
+        combined("198.18.0.1", "Mozilla/5.0 zgrab/0.x"),
+        combined("198.18.0.2", "Mozilla/5.0 (Windows NT 10.0; Win64; x64) Firefox/60.0"),
+        combined("198.18.0.3", "curl/7.58.0"),
+        combined("198.18.0.4", "zgrab" + "a" * 60_000),
+    ] * 2
+    case = analysed(tmp_path / "seized", lines, sessions=False)
+    roles = {row["source_ip"]: row["role"] for row in case.table("sources").to_pylist()}
+    assert roles == {"198.18.0.1": "scanner", "198.18.0.2": "visitor", "198.18.0.3": "visitor", "198.18.0.4": "scanner"}

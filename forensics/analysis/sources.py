@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
+from forensics.analysis._agents import name_crawlers
 from forensics.analysis._behaviour import count_behaviour
 from forensics.analysis._roles import Context, role_of
 from forensics.analysis._words import BEACONS, MANY_FAILURES, because, reason
@@ -35,11 +36,13 @@ _JUDGED: Final = ("role", "role_confidence", "because", "flags")
 
 def _run(db: duckdb.DuckDBPyConnection) -> pa.Table:
     count_behaviour(db)
+    name_crawlers(db)
     context, persons, windows = _context(db), _persons(db), _windows(db)
     found = db.sql(f"""
         WITH places AS ({_PLACES})
-        SELECT b.*, {", ".join(f"p.{name}" for name in _PLACED)}, p.flags AS place_flags, p.countries
-        FROM _behaviour b LEFT JOIN places p USING (source_ip) ORDER BY source_ip""")
+        SELECT b.*, {", ".join(f"p.{name}" for name in _PLACED)}, p.flags AS place_flags, p.countries,
+               c.crawler, c.crawler_requests
+        FROM _behaviour b LEFT JOIN places p USING (source_ip) LEFT JOIN _crawlers c USING (source_ip) ORDER BY source_ip""")
     made = [_judged(batch, context, persons, windows) for batch in found.to_arrow_reader(_BATCH)]
     db.execute("DROP TABLE _behaviour")
     return pa.concat_tables([SOURCES.empty_table(), *made])
@@ -121,6 +124,10 @@ def _verdict(
         else:
             confidence = CONFIDENCES[max(CONFIDENCES.index(confidence), CONFIDENCES.index(sure))]
             reasons = [*reasons, *why]
+    if row["crawler"] is not None and role in ("visitor", "unknown", "scanner"):
+        said = f"{row['crawler_requests']} of its requests name a known crawler or scanner by their agent: {row['crawler']}"
+        reasons = [reason(said, 6, [row["first_locator"]]), *(reasons if role == "scanner" else ())]
+        role, confidence = "scanner", "likely"
     if windows is not None:
         reasons = [*reasons, reason(f"not all of it at all times: {windows}", 6)]
         flags.add("role_changes")

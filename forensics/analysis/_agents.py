@@ -1,0 +1,42 @@
+"""User agents of known scanners and crawlers, by the list of crawler-user-agents (MIT). An agent is the client's own word.
+
+The list has tags: `http-library` (curl, Go-http-client) says only that no browser asked, which an implant or an operator does not
+use either, and is left out.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    import duckdb
+
+_AGENTS: Final = 50_000
+"""Agents looked up, those of most requests first: a client that sends a new one with each request is not on the list."""
+_CUT: Final = 512
+"""Characters of an agent that are compared."""
+_NO_CRAWLER: Final = frozenset({"http-library", "browser-automation"})
+
+
+def name_crawlers(db: duckdb.DuckDBPyConnection) -> None:
+    """Make the temporary table `_crawlers`: source_ip, crawler (what the list calls it), its requests and the first's locator."""
+    from crawleruseragents import CRAWLER_USER_AGENTS_DATA, matching_crawlers  # noqa: PLC0415  # 1,500 patterns, read when needed
+
+    listed = db.sql(f"""
+        SELECT user_agent_original AS agent FROM events WHERE user_agent_original IS NOT NULL AND source_ip IS NOT NULL
+        GROUP BY ALL ORDER BY count(*) DESC, agent LIMIT {_AGENTS}""").to_arrow_table()
+    known: dict[str, str] = {}
+    for agent in listed.column("agent").to_pylist():
+        for number in matching_crawlers(agent[:_CUT]):
+            entry = CRAWLER_USER_AGENTS_DATA[number]
+            if not _NO_CRAWLER & set(entry.get("tags", ())):
+                known[agent] = entry["pattern"].replace("\\", "")
+                break
+    table = {"agent": list(known), "crawler": list(known.values())}
+    db.register("_known_agents", pa.table({name: pa.array(values, pa.string()) for name, values in table.items()}))
+    db.execute("""
+        CREATE OR REPLACE TEMP TABLE _crawlers AS
+        SELECT e.source_ip, min(k.crawler) AS crawler, count(*) AS crawler_requests
+        FROM events e JOIN _known_agents k ON k.agent = e.user_agent_original WHERE e.source_ip IS NOT NULL GROUP BY ALL""")
