@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from forensics.case import Case, open_case
+    from forensics.comparing import compare
     from forensics.errors import ForensicsError
     from forensics.evidence.find import find
     from forensics.exports import export
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from forensics.model import Locator, Options
     from forensics.pipeline import analyze
     from forensics.places import enrich, lookup
+    from forensics.pseudonyms import pseudonymise
+    from forensics.verifying import verify
 
 __version__ = "0.1.0"
 
@@ -29,12 +32,15 @@ __all__ = [
     "Options",
     "__version__",
     "analyze",
+    "compare",
     "enrich",
     "export",
     "find",
     "identify",
     "lookup",
     "open_case",
+    "pseudonymise",
+    "verify",
 ]
 
 # Loaded when first asked for: `c2trail --help` should not wait for Arrow, pandas and DuckDB.
@@ -44,12 +50,15 @@ _HOMES = {
     "Locator": "forensics.model",
     "Options": "forensics.model",
     "analyze": "forensics.pipeline",
+    "compare": "forensics.comparing",
     "enrich": "forensics.places",
     "export": "forensics.exports",
     "find": "forensics.evidence.find",
     "identify": "forensics.identify",
     "lookup": "forensics.places",
     "open_case": "forensics.case",
+    "pseudonymise": "forensics.pseudonyms",
+    "verify": "forensics.verifying",
 }
 
 
