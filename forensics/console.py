@@ -1,4 +1,4 @@
-"""The screen: rich lives here (and in the timeline view), and only here. Data to stdout, talk to stderr.
+"""The screen: rich lives here (and in the views of the timeline and the tables), and only here. Data to stdout, talk to stderr.
 
 No text from evidence reaches rich but as a Text made of `visible` characters: rich itself lets escapes, bidi overrides and
 tag characters through. `NO_COLOR`, `TERM=dumb` and pipes are honoured.
@@ -10,16 +10,13 @@ import os
 import sys
 import time
 from contextlib import contextmanager
-from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 from rich.text import Text
 
-from forensics import _timeline_view
+from forensics import _tables_view, _timeline_view
 from forensics.errors import UsageError
 from forensics.reports._cells import csv_lines, json_line
 from forensics.text import shown, visible
@@ -28,36 +25,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from rich.console import RenderableType
+
     from forensics.enrichment import Question
     from forensics.identify import Identified
     from forensics.model import Parser
     from forensics.query import Shown
 
 _PIPE_WIDTH: Final = 140
-_COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
-    "sources": ("source_ip", "role", "country_iso_code", "rare_grade", "first_seen", "last_seen", "rdp_sessions", "http_requests", "as_organization_name", "role_confidence"),
-    "sessions": ("session_uid", "source_ips", "user_name", "start", "end", "end_basis", "client_name", "client_zone", "http_requests"),
-    "findings": ("rank", "sentence", "confidence", "locators"),
-    "endpoints": ("path", "kind", "first_seen", "first_source_ip", "sources", "requests"),
-    "links": ("operator_id", "relation", "a", "b", "since", "until", "confidence"),
-    "chain": ("operator_id", "session_uid", "source_ip", "country_iso_code", "rare_grade", "since", "until", "next_source_ip", "gap_s", "flags"),
-    "witnesses": ("file", "kind", "from", "to", "licence", "name"),
-    "hops": ("kind", "start", "end", "source_ip", "target", "target_ip", "user_name", "user_basis", "duration_s", "session_uid", "confidence"),
-    "beacons": ("source_ip", "path", "category", "score", "period_s", "jitter_s", "requests", "days", "clients_estimate", "first_seen", "last_seen"),
-    "victims": ("source_ip", "country_iso_code", "as_organization_name", "first_seen", "last_seen", "requests", "bytes", "clients_estimate", "confidence"),
-    "zones": ("offset", "fit", "candidate", "active_days", "lunch_dip", "rest_days", "client_sessions", "zones"),
-    "coverage": ("log", "label", "first_seen", "last_seen", "events", "numbers_missing", "silent_hours", "missing_days", "notes", "cannot_know"),
-    "milestones": ("milestone", "time", "source_ip", "detail", "confidence", "locators"),
-}  # fmt: skip
-"""What a screen shows of a table; csv and jsonl give all of it."""
-
-_WHOLE: Final = frozenset(
-    {"source_ip", "session_uid", "address", "time", "first_seen", "last_seen", "start", "end", "milestone", "role"}
-)
-_FINDING_STYLES: Final = {"rare_origin": "bold red", "opsec_slip": "bold red", "limit": "dim"}
 _WAIT: Final = 1.0
-_LEAST_COLUMN: Final = 10
-_BETWEEN: Final = 3
 
 
 class _Screen(Console):
@@ -68,7 +44,13 @@ class _Screen(Console):
         raise BrokenPipeError
 
 
+_PAGED: Final[list[Console]] = []
+"""The console whose output waits for a pager, if one does."""
+
+
 def _console(*, error: bool = False) -> Console:
+    if _PAGED and not error:
+        return _PAGED[-1]
     stream = sys.stderr if error else sys.stdout
     typed = os.environ.get("COLUMNS", "")
     width = (
@@ -108,18 +90,58 @@ def draw_timeline(rows: Iterable[Mapping[str, Any]], sessions: Iterable[Mapping[
 
 def draw_findings(rows: Iterable[Mapping[str, Any]]) -> None:
     """Draw the findings as numbered sentences with how sure they are; what the logs cannot show stands last."""
+    _draw(_tables_view.findings(rows))
+
+
+def draw_sources(rows: Iterable[dict[str, Any]], *, whole: bool) -> None:
+    """Draw the sources by role; of noise the busiest unless `whole`."""
+    _draw(_tables_view.sources(rows, _console().width, whole=whole))
+
+
+def draw_sessions(rows: Iterable[dict[str, Any]], chain: Iterable[dict[str, Any]]) -> None:
+    """Draw each session as a tree with its stays at addresses."""
+    _draw(_tables_view.sessions(rows, chain))
+
+
+def _draw(parts: Iterable[RenderableType]) -> None:
     console = _console()
-    grid = Table.grid(padding=(0, 1))
-    grid.add_column(justify="right", no_wrap=True)
-    grid.add_column(no_wrap=True)
-    grid.add_column(overflow="fold")
-    for row in rows:
-        limit = row["kind"] == "limit"
-        style = _FINDING_STYLES.get(row["kind"], "")
-        mark = "limit" if limit else row["confidence"]
-        grid.add_row(str(row["rank"]), Text(mark, style="dim"), Text(shown(row["sentence"]), style=style))
-    console.print(Text("── Findings ──", style="bold"))
-    console.print(grid)
+    for part in parts:
+        if isinstance(part, _tables_view.Note):
+            say(part)
+        else:
+            console.print(part)
+
+
+def _draw_rows(rows: Iterable[dict[str, Any]], name: str) -> None:
+    listed = list(rows)
+    if not listed:
+        say(f"no {name}")
+        return
+    names = [n for n in _tables_view.COLUMNS.get(name, tuple(listed[0])) if n in listed[0]]
+    _draw(_tables_view.columns(names, listed, _console().width))
+
+
+def _table(names: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
+    _draw(_tables_view.grid(names, cells, _console().width))
+
+
+@contextmanager
+def paged(*, wanted: bool) -> Iterator[None]:
+    """Show what is drawn in the block through a pager, on a terminal that can move about; elsewhere as it is drawn.
+
+    less keeps colours and nothing else (-R), shows short output at once (-F) and leaves it on the screen (-X).
+    """
+    console = _console()
+    if not wanted or not console.is_terminal or console.is_dumb_terminal or not sys.stdin.isatty():
+        yield
+        return
+    os.environ.setdefault("LESS", "-RFX")
+    _PAGED.append(console)
+    try:
+        with console.pager(styles=not console.no_color):
+            yield
+    finally:
+        _PAGED.pop()
 
 
 _QUESTIONS_SHOWN: Final = 40
@@ -174,58 +196,6 @@ def csv_lines_of(rows: Iterable[dict[str, Any]]) -> Iterator[bytes]:
         yield from waiting
 
     yield from csv_lines(list(first), again())
-
-
-def _draw_rows(rows: Iterable[dict[str, Any]], name: str) -> None:
-    listed = list(rows)
-    if not listed:
-        say(f"no {name}")
-        return
-    names = [n for n in _COLUMNS.get(name, tuple(listed[0])) if n in listed[0]]
-    cells = [[_cell(row[n]) for n in names] for row in listed]
-    styles = ["bold white on red" if row.get("rare_grade") else "" for row in listed]
-    _table(names, cells, styles)
-
-
-def _table(names: Sequence[str], cells: Sequence[Sequence[str]], styles: Sequence[str] = ()) -> None:
-    console = _console()
-    kept = _fitting(names, cells, console.width)
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for number in kept:
-        table.add_column(Text(shown(names[number]).replace("_", " ")), no_wrap=names[number] in _WHOLE, overflow="fold")
-    for number, row in enumerate(cells):
-        table.add_row(*(Text(row[place]) for place in kept), style=styles[number] if styles else "")
-    console.print(table)
-    left = [names[number] for number in range(len(names)) if number not in kept]
-    if left:
-        say(f"left out for want of room: {', '.join(left)} (a wider terminal or --format csv shows all)")
-
-
-def _fitting(names: Sequence[str], cells: Sequence[Sequence[str]], width: int) -> list[int]:
-    """Return the columns that fit: the last ones go first, and none is cut; what may wrap needs a few characters."""
-
-    def least(number: int) -> int:
-        longest = max((len(row[number]) for row in cells), default=0)
-        return longest if names[number] in _WHOLE else min(longest, _LEAST_COLUMN)
-
-    kept = list(range(len(names)))
-    while len(kept) > 1 and sum(least(number) + _BETWEEN for number in kept) > width:
-        kept.pop()
-    return kept
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, datetime):
-        return _timeline_view.moment(value)
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, date):
-        return value.isoformat()
-    return shown(str(value))
 
 
 def draw_case(folder: Path, manifest: Mapping[str, Any]) -> None:
@@ -289,7 +259,10 @@ def draw_shown(found: Shown, locator: str) -> None:
     )
     for name, value in found.row.items():
         if value is not None:
-            console.print(Text(f"  {name:<28}{_cell(value) if not isinstance(value, int) else value}"), soft_wrap=True)
+            console.print(
+                Text(f"  {name:<28}{_tables_view.cell_text(value) if not isinstance(value, int) else value}"),
+                soft_wrap=True,
+            )
 
 
 def _dump(raw: bytes) -> Iterator[str]:

@@ -66,3 +66,4 @@ From = Annotated[str | None, typer.Option("--from", help="Not before this time (
 To = Annotated[str | None, typer.Option("--to", help="Before this time.")]
 SourceIp = Annotated[str | None, typer.Option("--source", help="Only this source address.")]
 Role = Annotated[str | None, typer.Option("--role", help="Only sources of this role.")]
+NoPager = Annotated[bool, typer.Option("--no-pager", help="Print all at once, on a terminal too.")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from forensics.cli._options import CaseFolder, Format, From, Role, Show, SourceIp, To
+from forensics.cli._options import CaseFolder, Format, From, NoPager, Role, Show, SourceIp, To
 from forensics.cli._running import draw_timeline, open_folder, orderly, print_rows
 
 if TYPE_CHECKING:
@@ -18,15 +18,17 @@ def timeline(
     source: SourceIp = None,
     role: Role = None,
     show: Show = Format.TABLE,
+    no_pager: NoPager = False,
 ) -> None:
     """Print the operator timeline of a case."""
-    from forensics import query
+    from forensics import console, query
 
     with orderly():
         opened = open_folder(case)
         chosen = query.Choice(since, until, source, role)
         if show is Format.TABLE:
-            draw_timeline(opened, chosen)
+            with console.paged(wanted=not no_pager):
+                draw_timeline(opened, chosen)
         else:
             print_rows(query.rows(opened, "timeline", chosen), "timeline", show)
 
@@ -41,11 +43,25 @@ def _table(name: str, says: str) -> Callable[..., None]:
         source: SourceIp = None,
         role: Role = None,
         show: Show = Format.TABLE,
+        no_pager: NoPager = False,
     ) -> None:
-        from forensics import query
+        from forensics import console, query
 
         with orderly():
-            print_rows(query.rows(open_folder(case), name, query.Choice(since, until, source, role)), name, show)
+            opened, chosen = open_folder(case), query.Choice(since, until, source, role)
+            rows = query.rows(opened, name, chosen)
+            if show is not Format.TABLE:
+                print_rows(rows, name, show)
+                return
+            with console.paged(wanted=not no_pager):
+                if name == "sources":
+                    console.draw_sources(rows, whole=chosen != query.EVERYTHING)
+                elif name == "sessions":
+                    console.draw_sessions(rows, query.rows(opened, "chain"))
+                elif name == "findings":
+                    console.draw_findings(rows)
+                else:
+                    print_rows(rows, name, show)
 
     command.__doc__ = says
     return command

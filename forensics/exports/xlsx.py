@@ -28,6 +28,7 @@ SHEETS: Final[Mapping[str, str]] = {
     "milestones": "time NULLS LAST, milestone, locators",
     "endpoints": "first_seen, path",
     "chain": "operator_id, since, session_uid, source_ip",
+    "hops": "start, kind, target, locators",
     "links": "operator_id, confidence, relation, a, b, since",
     "victims": "first_seen, source_ip",
     "beacons": "score DESC, source_ip, path",
