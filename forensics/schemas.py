@@ -319,7 +319,16 @@ TABLES: Final[Mapping[str, pa.Schema]] = {
 
 def table(rows: Sequence[Mapping[str, object]], schema: pa.Schema) -> pa.Table:
     """Return a small table from rows that name their columns; a column a row does not name is null."""
-    return pa.table({f.name: pa.array([row.get(f.name) for row in rows], f.type) for f in schema}, schema=schema)
+    named = set().union(*rows)
+    return pa.table(
+        {
+            f.name: pa.array([row.get(f.name) for row in rows], f.type)
+            if f.name in named
+            else pa.nulls(len(rows), f.type)
+            for f in schema
+        },
+        schema=schema,
+    )
 
 
 def empty(schema: pa.Schema) -> pa.RecordBatch:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import collections
+import gzip
+import json
 import random
 import struct
 from pathlib import Path
@@ -115,6 +117,49 @@ def test_a_record_that_the_end_of_the_file_cuts_goes_on_behind_the_header(tmp_pa
     for name in ("event_code", "time", "user_name", "source_ip", "unmapped"):
         assert [row[name] for row in found] == [row[name] for row in straight]
     assert set(skips) >= {"wrapped_tail", "end_of_log"}
+
+
+@pytest.mark.parametrize("block", [1 << 10, 3000, 1 << 13])
+@pytest.mark.parametrize("turn", ["straight", "wrapped"])
+def test_what_is_live_does_not_hang_on_the_size_of_a_block(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int, turn: str
+) -> None:
+    """A file of several blocks has its end mark in a later one than its first records."""
+    events = EVENTS * 3
+    if turn == "straight":
+        raw = write_evt(events, COMPUTER) + b"".join(record(event, 900, COMPUTER) for event in EVENTS)
+    else:
+        raw = wrapped(events, 56)
+    whole = rows(tmp_path, raw)
+    assert whole[2].get("slack", 0) == (len(EVENTS) if turn == "straight" else 0)
+    monkeypatch.setattr("forensics.parsers.evt.EVENT_SPAN_BYTES", block)
+    assert rows(tmp_path, raw) == whole
+    recovered = [row for row in rows(tmp_path, raw, recover=True)[0] if row["flags"] == "recovered"]
+    assert len(recovered) == sum(row["event_sequence"] == 900 for row in recovered)
+
+
+def test_the_header_of_a_closed_log_tells_what_is_live_in_a_compressed_one_of_several_blocks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x.Evt.gz"
+    monkeypatch.setattr("forensics.parsers.evt.EVENT_SPAN_BYTES", 1024)
+    for dirty, live in ((False, len(EVENTS)), (True, 2 * len(EVENTS))):
+        old = b"".join(record(event, 900, COMPUTER) for event in EVENTS)
+        path.write_bytes(gzip.compress(write_evt(EVENTS, COMPUTER, dirty=dirty) + old))
+        assert len(read("evt", path)[0]) == live
+
+
+def test_two_logs_joined_into_one_file_are_both_live(tmp_path: Path) -> None:
+    found, _, skips = rows(tmp_path, write_evt(EVENTS, COMPUTER) * 2)
+    assert len(found) == 2 * len(EVENTS)
+    assert "slack" not in skips
+
+
+def test_a_service_whose_start_type_changed_is_a_change_of_its_state(tmp_path: Path) -> None:
+    one = LegacyEvent(EVENTS[0].time, "Service Control Manager", 7040, ("Tomcat", "demand start", "auto start"))
+    (row,) = rows(tmp_path, write_evt([one], COMPUTER))[0]
+    assert row["event_action"] == "service_state"
+    assert json.loads(row["unmapped"])["param3"] == "auto start"
 
 
 def test_a_log_cut_short_loses_the_cut_record_alone(tmp_path: Path) -> None:

@@ -64,6 +64,7 @@ LEGACY: Final[Mapping[tuple[str, int], Legacy]] = {
     ("EventLog", 6006): Legacy(CLASSIC, 6006, (), "System"),
     ("EventLog", 6008): Legacy(CLASSIC, 6008, (), "System"),
     ("Service Control Manager", 7036): Legacy(SCM, 7036, ("param1", "param2"), "System"),
+    ("Service Control Manager", 7040): Legacy(SCM, 7040, ("param1", "param2", "param3", "param4"), "System"),
     ("MsiInstaller", 1033): Legacy(MSI, 1033, (), "Application"),
     ("MsiInstaller", 11707): Legacy(MSI, 11707, (), "Application"),
 }
@@ -77,12 +78,11 @@ LOGON_IDS: Final = frozenset({"TargetLogonId", "SubjectLogonId", "LogonID", "Pri
 
 def named(legacy: Legacy, strings: list[str]) -> dict[str, str]:
     """Return the strings of an event by the names of today; those without one are `Data`, `Data#2` and so on."""
-    out: dict[str, str] = {}
-    for number, text in enumerate(strings, 1):
-        name = (
-            legacy.fields[number - 1] if number <= len(legacy.fields) else "Data" if number == 1 else f"Data#{number}"
-        )
-        out[name] = logon_id(text) if name in LOGON_IDS else text
+    out = dict(zip(legacy.fields, strings, strict=False))
+    for number in range(len(legacy.fields) + 1, len(strings) + 1):
+        out["Data" if number == 1 else f"Data#{number}"] = strings[number - 1]
+    for name in LOGON_IDS & out.keys():
+        out[name] = logon_id(out[name])
     return out
 
 

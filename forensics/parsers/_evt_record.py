@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 from typing import Any, Final
 
 from forensics.instants import SECOND_US, iso
@@ -25,6 +26,9 @@ LOG_FORMAT: Final = "evt"
 _MOST_STRINGS: Final = 256
 
 
+_iso = lru_cache(maxsize=4096)(iso)
+
+
 def row_of(raw: bytes) -> dict[str, Any] | tuple[str, str, str]:
     """Return the row of a whole record, or (outcome, reason, detail) where it is skipped or rejected."""
     _, _, number, written, _, code, _, count, _, _, _, strings_at, *_ = FIXED.unpack_from(raw)
@@ -43,17 +47,24 @@ def row_of(raw: bytes) -> dict[str, Any] | tuple[str, str, str]:
         return "skip", "unwanted_logon_type", ""
     if not TIME_MIN_US <= us <= TIME_MAX_US:
         return "reject", "bad_time", f"{written} seconds since 1970"
-    return event(record) | {
-        "time_original": iso(us),
-        "time_basis": "unix_utc",
-        "event_provider": source,
-        "event_code": str(code & 0xFFFF),
-        "log_format": LOG_FORMAT,
-    }
+    row = event(record, _iso(us))
+    row["time_basis"], row["event_provider"], row["event_code"] = "unix_utc", source, str(code & 0xFFFF)
+    row["log_format"] = LOG_FORMAT
+    return row
+
+
+def length_at(raw: bytes | bytearray, at: int) -> int:
+    """Return the length that a record at `at` claims, 0 if no record claims it."""
+    size = int.from_bytes(raw[at : at + 4], "little")
+    return size if LEAST <= size <= MOST and size % 4 == 0 else 0
 
 
 def _texts(raw: bytes, count: int) -> list[str]:
     """Return `count` UTF-16 texts, each up to its NUL; those that are not there are empty."""
-    whole = raw[: len(raw) // 2 * 2].decode("utf-16-le", "surrogatepass")
-    texts = whole.split("\0", count)[:count]
-    return [text.encode("utf-8", "backslashreplace").decode() for text in texts] + [""] * (count - len(texts))
+    even = raw[: len(raw) // 2 * 2]
+    try:
+        texts = even.decode("utf-16-le").split("\0", count)[:count]
+    except UnicodeDecodeError:
+        odd = even.decode("utf-16-le", "surrogatepass").split("\0", count)[:count]
+        texts = [text.encode("utf-8", "backslashreplace").decode() for text in odd]
+    return texts + [""] * (count - len(texts))

@@ -11,9 +11,11 @@ from forensics.parsers._evtx_meaning import NOT_KEPT, NUMBERS, READERS, guid, in
 from forensics.parsers._evtx_render import filetime
 from forensics.parsers._evtx_rows import CHANNEL, LOG_FORMAT, as_json, key_of
 from forensics.parsers._evtx_values import filetime_text
-from forensics.parsers._rdp import meaning_of
+from forensics.parsers._rdp import NETWORK, meaning_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from forensics.parsers._evtx_render import Rendered
     from forensics.parsers._rdp import Meaning
 
@@ -36,8 +38,7 @@ def event(record: Rendered, written: str | None = None) -> dict[str, Any]:
 
     `written` is the time as an export has it; without one it is written as the log has it.
     """
-    meaning = meaning_of(record.provider, record.event_id, logon_type(record))
-    assert meaning is not None  # noqa: S101  # the caller asked for wanted records
+    meaning, steps = _steps(record.provider, record.event_id, logon_type(record) == NETWORK)
     assert record.us is not None  # noqa: S101  # and for those that have a time
     said = record.named.get(meaning.verdict) if meaning.verdict else None
     row: dict[str, Any] = {
@@ -54,11 +55,19 @@ def event(record: Rendered, written: str | None = None) -> dict[str, Any]:
         "activity_id": guid(record.activity),
         "log_format": LOG_FORMAT,
     }
-    left = _fill(row, record, meaning)
+    left = _fill(row, record, steps)
     if record.channel:
         left[CHANNEL] = record.channel
     row["unmapped"] = "{" + ", ".join(f"{as_json(key)}: {as_json(left[key])}" for key in sorted(left)) + "}"
     return row
+
+
+@lru_cache(maxsize=1024)
+def _steps(provider: str, event_id: int, network: bool) -> tuple[Meaning, tuple[tuple[str, str], ...]]:  # noqa: FBT001
+    """Return what a wanted event means, and (column of the meaning, field) in the order of the readers."""
+    meaning = meaning_of(provider, event_id, NETWORK if network else None)
+    assert meaning is not None  # noqa: S101  # the caller asked for wanted records
+    return meaning, tuple((meant, meaning.columns[meant]) for meant in READERS if meant in meaning.columns)
 
 
 @lru_cache(maxsize=1 << 14)
@@ -67,14 +76,14 @@ def _cells(meant: str, text: str) -> tuple[str | int | None, ...]:
     return READERS[meant][1](text)
 
 
-def _fill(row: dict[str, Any], record: Rendered, meaning: Meaning) -> dict[str, str]:
+def _fill(row: dict[str, Any], record: Rendered, steps: Sequence[tuple[str, str]]) -> dict[str, str]:
     """Fill the columns that the meaning names; return what fills none, by its key in `unmapped`."""
     used = set()
-    for meant, (filled, read) in READERS.items():
-        name = meaning.columns.get(meant)
-        text = record.named.get(name, "") if name else ""
-        if not name or not text:
+    for meant, name in steps:
+        text = record.named.get(name, "")
+        if not text:
             continue
+        filled, read = READERS[meant]
         cells = _cells(meant, text) if len(text) <= _LONGEST_KEPT else read(text)
         if meant not in NUMBERS or cells[0] is not None or present(text) is None:
             used.add(name)

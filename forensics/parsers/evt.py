@@ -9,13 +9,15 @@ EVENTLOGEOF of the Windows SDK. Times are seconds UTC.
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from forensics.limits import EVENT_SPAN_BYTES
 from forensics.model import NO_CLAIM, Claim, Parser
 from forensics.parsers._evt_events import NUMBERS
-from forensics.parsers._evt_record import END_MARK, END_SIZE, HEADER, LEAST, LOG_FORMAT, MOST, SIGNATURE, row_of
+from forensics.parsers._evt_record import END_MARK, END_SIZE, HEADER, LOG_FORMAT, MOST, SIGNATURE, length_at, row_of
 from forensics.parsers._evt_recount import RecordCount
+from forensics.parsers._evt_ring import Ring, header_range, ring_of
 from forensics.parsers._exported import Collected
 
 if TYPE_CHECKING:
@@ -26,26 +28,37 @@ if TYPE_CHECKING:
 
 NAME: Final = LOG_FORMAT
 _START: Final = struct.pack("<I", HEADER) + SIGNATURE
-_ALL_LIVE: Final = (0, 1 << 62)
 
 
 def _claims(head: Head, _hints: Sequence[Hint]) -> Claim:
     if head.start.startswith(_START):
         return Claim(100, "it starts with the header of a legacy event log (LfLe)")
     found = head.start.find(SIGNATURE, HEADER)
-    if found >= 4 and _length(head.start, found - 4) and head.start[:HEADER].count(0) >= HEADER // 2:
+    if found >= 4 and length_at(head.start, found - 4) and head.start[:HEADER].count(0) >= HEADER // 2:
         return Claim(80, f"its header is damaged, and a legacy event record stands at byte {found - 4}")
     return NO_CLAIM
 
 
-def _length(raw: bytes | bytearray, at: int) -> int:
-    """Return the length that a record at `at` claims, 0 if no record claims it."""
-    size = int.from_bytes(raw[at : at + 4], "little")
-    return size if LEAST <= size <= MOST and size % 4 == 0 else 0
-
-
 def _settle(_head: Head, _hints: Sequence[Hint], options: Options) -> Mapping[str, str]:
     return {"recover": "1"} if options.recover else {}
+
+
+def _split(stream: Stream, whole: Span) -> Iterator[Span]:
+    """Yield the file whole: a ring has no borders. One of several blocks is looked through first for what is live.
+
+    A compressed one is not: its bytes would have to be kept. There the header of a closed log alone tells.
+    """
+    if whole.stop is None or whole.stop < EVENT_SPAN_BYTES:
+        yield whole
+        return
+    ring = ring_of(_blocks(stream))
+    yield replace(whole, settings=(*whole.settings, ("ring", ring.text)))
+
+
+def _blocks(stream: Stream) -> Iterator[bytes]:
+    view = memoryview(bytearray(EVENT_SPAN_BYTES))
+    while got := stream.readinto(view):
+        yield bytes(view[:got])
 
 
 def _read(span: Span, stream: Stream) -> Iterator[Batch]:
@@ -68,21 +81,20 @@ class _Reader:
         self._held = b""
         self._at = 0
         self._head = b""
+        self._started = False
         self._ordinal = 0
-        self._tail = 0
-        """Bytes behind the header that are the rest of the record which the end of the file cuts."""
+        self._ring = Ring.told(span.setting("ring"))
 
     def block(self, raw: bytes, *, last: bool) -> Batch:
         """Read every record that is whole in what is held, or ends the file."""
         out = Collected(self._span, NAME)
         data = self._held + raw
         at = 0
-        self._live = _ALL_LIVE
-        if self._at == 0:
+        if not self._started:
+            self._started = True
             self._head = data[: HEADER + MOST]
-            if last:
-                self._live = _live(data)
-                self._tail = _tail(data)
+            if self._ring is None:
+                self._ring = ring_of([data]) if last else Ring(*header_range(data))
             at = self._header(out, data)
         done = self._records(out, data, at, last=last)
         self._held = data[done:]
@@ -94,9 +106,9 @@ class _Reader:
             return 0
         size = min(HEADER, len(data))
         out.skip(0, size, "file_header")
-        if self._tail:
-            out.skip(size, self._tail, "wrapped_tail")
-        return size + self._tail
+        tail = self._ring.tail if self._ring else 0
+        out.skip(size, tail, "wrapped_tail")
+        return size + tail
 
     def _records(self, out: Collected, data: bytes, at: int, *, last: bool) -> int:
         while True:
@@ -107,7 +119,7 @@ class _Reader:
                 self._between(out, data, at, stop)
                 return stop
             start = found - 4
-            size = _length(data, start)
+            size = length_at(data, start)
             whole = start + size <= len(data)
             if size and not whole and not last:
                 self._between(out, data, at, start)
@@ -145,8 +157,7 @@ class _Reader:
 
     def _keep(self, out: Collected, record: bytes, start: int, size: int) -> None:
         place = (self._at + start, size, self._ordinal)
-        first, end = self._live
-        live = first <= start < end if first <= end else start >= first or start < end
+        live = self._ring is None or self._ring.holds(place[0])
         if not live and not self._recover:
             out.skip(place[0], size, "slack", 1)
         elif int.from_bytes(record[20:22], "little") not in NUMBERS:
@@ -154,9 +165,11 @@ class _Reader:
         else:
             row = row_of(record)
             if isinstance(row, dict):
-                where = dict(zip(("log_offset", "log_length", "log_ordinal"), place, strict=True))
-                flags = None if live else "recovered"
-                out.events.append(row | where | {"evidence_id": self._span.evidence.id, "flags": flags})
+                row["log_offset"], row["log_length"], row["log_ordinal"] = place
+                row["evidence_id"] = self._span.evidence.id
+                if not live:
+                    row["flags"] = "recovered"
+                out.events.append(row)
             elif row[0] == "skip":
                 out.skip(place[0], size, row[1], 1)
             else:
@@ -175,38 +188,18 @@ class _Reader:
             start = end
 
 
-def _live(data: bytes) -> tuple[int, int]:
-    """Return the first byte of the live records and that behind them, by the one end mark; all where none or several stand."""
-    mark = data.find(END_MARK)
-    if mark < 0 or len(data) < mark + END_SIZE or data.find(END_MARK, mark + 1) >= 0:
-        return _ALL_LIVE
-    first, end = struct.unpack_from("<2I", data, mark + len(END_MARK))
-    return (first, mark) if end == mark and HEADER <= first < len(data) else _ALL_LIVE
-
-
-def _tail(data: bytes) -> int:
-    """Return how many bytes behind the header finish the record that the end of the file cuts; 0 if none is cut."""
-    found = data.rfind(SIGNATURE, HEADER)
-    size = _length(data, found - 4) if found >= HEADER + 4 else 0
-    missing = found - 4 + size - len(data)
-    if not size or missing <= 0 or data[HEADER + missing - 4 : HEADER + missing] != data[found - 4 : found]:
-        return 0
-    # A signature inside the tail would be a record of its own: then nothing wraps.
-    return 0 if SIGNATURE in data[HEADER : HEADER + missing] else missing
-
-
 PARSER = Parser(
     name=NAME,
     title="Legacy Windows event log (.evt of 2000, XP and Server 2003): Security, System, Application",
     suffixes=(".evt",),
     claims=_claims,
-    split=lambda _stream, whole: iter((whole,)),
+    split=_split,
     read=_read,
     recount=lambda _span: RecordCount(),
     settle=_settle,
     cannot_know=(
         "Times are whole seconds. Windows 2000 writes no source address and logs a Terminal Services logon as type 2; Server 2003 "
         "does not always fill the address. No Terminal Services channels: sessions come from Security alone. What the ring "
-        "overwrote is gone but for older turns (--recover)."
+        "overwrote is gone but for older turns (--recover); in a compressed log above 64 MiB that was not closed they count as live."
     ),
 )
