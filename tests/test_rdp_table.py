@@ -16,6 +16,7 @@ from forensics.parsers._evtx_meaning import READERS, address, client_zone, hexad
 from forensics.parsers._rdp import (
     CLIENT,
     CORE,
+    DESKTOP,
     EVENTLOG,
     GATEWAY,
     KERNEL,
@@ -72,7 +73,10 @@ def test_a_meaning_uses_the_words_of_the_model_and_columns_of_the_schema(meaning
         (LSM, (21, 22, 23, 24, 25, 32, 33, 34, 36, 38, 39, 40, 41, 42, 54, 59, 60)),
         (
             RCM,
-            (258, 259, 260, 261, 1146, 1147, 1148, 1149, 1150, 1158, 20503, 20504, 20506, 20507, *range(20508, 20522)),
+            (
+                *(258, 259, 260, 261, 1136, 1146, 1147, 1148, 1149, 1150, 1155, 1156, 1158),
+                *(20503, 20504, 20506, 20507, *range(20508, 20522)),
+            ),
         ),
         (
             CORE,
@@ -108,6 +112,7 @@ def test_a_meaning_uses_the_words_of_the_model_and_columns_of_the_schema(meaning
         (GATEWAY, (200, 201, 202, 203, 300, 301, 302, 303, 304, 307, 312, 313)),
         (CLIENT, (1024, 1025, 1026, 1027, 1029, 1102, 1103, 1105)),
         (MSI, (1033, 11707)),
+        (DESKTOP, (9009,)),
     ],
 )
 def test_every_event_that_an_investigator_asks_for_is_in_the_table(provider: str, codes: tuple[int, ...]) -> None:
@@ -294,6 +299,12 @@ def test_the_strings_of_a_classic_event_are_numbered() -> None:
     kept = json.loads(got["unmapped"])
     assert kept["Data1"].startswith("Product: Java 8")
     assert kept["Data2"] == "(NULL)"
+
+
+def test_the_end_of_a_desktop_is_no_end_of_a_connection() -> None:
+    got = row(DESKTOP, 9009, {"a": "0x40010004"}, "classic", channel="System")
+    assert (got["event_action"], got["event_outcome"], got["user_name"]) == ("rdp_service", "unknown", None)
+    assert "0x40010004" in got["unmapped"]
 
 
 def test_a_gateway_event_fills_account_and_address() -> None:

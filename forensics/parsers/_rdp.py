@@ -26,6 +26,7 @@ SCM: Final = "Service Control Manager"
 GATEWAY: Final = "Microsoft-Windows-TerminalServices-Gateway"
 CLIENT: Final = "Microsoft-Windows-TerminalServices-ClientActiveXCore"
 MSI: Final = "MsiInstaller"
+DESKTOP: Final = "Desktop Window Manager"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,8 @@ MEANINGS: Final[Mapping[tuple[str, int], Meaning]] = {
     (SCM, 7045): Meaning("service_install", "success"),
     (SCM, 7036): Meaning("service_state"),
     (SCM, 7040): Meaning("service_state"),
+    # A desktop was left; often an RDP session's, but the console's too.
+    (DESKTOP, 9009): Meaning("rdp_service"),
     (KERNEL, 1): Meaning("clock_changed", "success"),
     (KERNEL, 12): Meaning("system_start", "success"),
     (KERNEL, 13): Meaning("system_stop", "success"),
