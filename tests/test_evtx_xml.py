@@ -217,3 +217,10 @@ def test_every_byte_of_any_text_is_accounted_for_however_it_is_cut(
     whole = through(PARSER, raw, encoding=encoding)
     cut = through(PARSER, raw, encoding=encoding, block=block)
     assert rows_of(whole) == rows_of(cut)
+
+
+def test_an_export_with_a_document_type_is_refused_and_the_reason_is_told() -> None:
+    text = "<?xml version='1.0'?><!DOCTYPE x [<!ENTITY a 'b'>]><Events>" + one_event() + "</Events>"
+    claim = PARSER.claims(Head("a.xml", text.encode(), complete=True), ())
+    assert claim.score == 1
+    assert "DTD" in claim.why

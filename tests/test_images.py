@@ -175,6 +175,17 @@ def test_an_image_cut_short_is_told_and_ends_no_run(tmp_path: Path, keep: int) -
     assert found.evidence[0].label == "disk.raw"
 
 
+@needs("mkntfs")
+def test_a_volume_without_its_root_folder_is_still_evidence_and_says_so(tmp_path: Path) -> None:
+    image = tmp_path / "disk.raw"
+    image.write_bytes(bytes(8 << 20))
+    run("mkntfs", "-q", "-Q", "-F", image)
+    image.write_bytes(image.read_bytes()[:1_000_000])
+    found = read(image)
+    assert [item.label for item in found.evidence] == ["disk.raw"]
+    assert any("damaged root folder" in passed.why for passed in found.passed_over)
+
+
 @needs("mke2fs")
 def test_damage_in_a_volume_ends_no_run(tmp_path: Path) -> None:
     import random

@@ -533,3 +533,14 @@ def test_the_log4j_log_of_a_real_server_is_not_claimed(evidence_dir: Path) -> No
     for path in real(evidence_dir, ["**/log4j.log", "**/iis*.log", "**/nginx*.log"]):
         evidence = Evidence("E0001", path.name, path, path.stat().st_size)
         assert parsers()["juli"].claims(head(evidence), ()).score == 0, path
+
+
+def test_one_record_among_many_requests_does_not_make_a_log_of_javas(tmp_path: Path) -> None:
+    """Else every request before it would be one reject, and every request behind it a part of its message."""
+    path = tmp_path / "mixed_access_log.txt"
+    request = '192.0.2.7 - - [18/Jan/2017:10:03:09 +0900] "GET /a.jsp HTTP/1.1" 200 5\n'
+    head = "18-Jan-2017 10:03:09.123 INFO [main] org.apache.catalina.startup.HostConfig.deployWAR Deploying x\n"
+    path.write_text(request * 200 + head + request * 200)
+    parser = identify([Evidence("E0001", path.name, path, path.stat().st_size)])[0].parser
+    assert parser is not None
+    assert parser.name == "tomcat_access"

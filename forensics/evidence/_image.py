@@ -119,8 +119,14 @@ def members(path: Path, shadows: bool, problems: list[tuple[str, str]]) -> Itera
                 problems.append((label, f"holds more than {MAX_WALKED:,} files; the rest was not looked at"))
                 return
             inside = name if not label else name[len(label) :]
-            if wanted(inside):
-                yield _member(dfvfs, entry, name.lstrip("/"))
+            if not wanted(inside):
+                continue
+            try:
+                member = _member(dfvfs, entry, name.lstrip("/"))
+            except (dfvfs.errors.Error, OSError, RuntimeError) as error:
+                problems.append((name, f"has a damaged entry ({_first_line(error)}) and was not read"))
+                continue
+            yield member
 
 
 def _member(dfvfs: Dfvfs, entry: Any, name: str) -> ImageMember:  # noqa: ANN401  # dfvfs has no types
@@ -171,7 +177,14 @@ def _label(spec: Any) -> str:  # noqa: ANN401
 
 def _walk(dfvfs: Dfvfs, root: Any, label: str, problems: list[tuple[str, str]]) -> Iterator[tuple[Any, str]]:  # noqa: ANN401
     """Yield (file entry, name from the image on) of every plain file below a root, in the order of their names."""
-    entry = dfvfs.resolver.OpenFileEntry(root, resolver_context=dfvfs.context)
+    try:
+        entry = dfvfs.resolver.OpenFileEntry(root, resolver_context=dfvfs.context)
+    except (dfvfs.errors.Error, OSError, RuntimeError) as error:
+        problems.append((label, f"has a damaged root folder ({_first_line(error)}); no file of it was read"))
+        return
+    if entry is None:
+        problems.append((label, "has no root folder; no file of it was read"))
+        return
     waiting: list[tuple[Any, str, int]] = [(entry, label, 0)]
     while waiting:
         folder, name, depth = waiting.pop()

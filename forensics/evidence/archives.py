@@ -80,7 +80,7 @@ def look_into(
         walk = _Walk(path, seen.st_size, password, shadows=shadows)
         walk.file(label, raw, (), seen.st_size, (seen.st_mtime_ns // 1000, "unix_utc"), 0)
     except OSError as error:
-        raise EvidenceError(f"cannot be read ({error.strerror})") from error
+        raise EvidenceError(f"cannot be read ({error.strerror or error})") from error
     finally:
         raw.close()
         forget()

@@ -35,6 +35,7 @@ _NUMBER: Final = re.compile(rb"<EventID[^<>]*>\s*([0-9]{1,5})\s*<")
 _ATTRIBUTES: Final = {"Provider": "Name", "TimeCreated": "SystemTime", "Correlation": "ActivityID"}
 _TEXTS: Final = frozenset({"EventID", "EventRecordID", "Computer", "Channel"})
 """What System says of an event that a row keeps."""
+_DOCTYPE: Final = re.compile(rb"\A[^<]*(?:<\?xml[^<>]*\?>\s*)?<!DOCTYPE", re.IGNORECASE)
 _BETWEEN: Final = re.compile(r"(?:[\s\ufeff-]|<\?xml[^<>]*\?>|</?Events[^<>]*>|<!--[^<>]*-->)*")
 _ENCODINGS: Final = {"utf-8": 1, "utf-16-le": 2, "utf-16-be": 2}
 
@@ -51,6 +52,8 @@ def _claims(head: Head, _hints: Sequence[Hint]) -> Claim:
     encoding = _encoding(head.start)
     start = head.start if encoding == "utf-8" else head.start.decode(encoding, "replace").encode("utf-8", "replace")
     first = _OPEN.search(start)
+    if _DOCTYPE.search(start) and (_SCHEMA in start or b"<EventID" in start):
+        return Claim(1, "it has a document type (DTD), which no export of Windows has: refused")
     if (
         first is None
         or b"<System" not in start

@@ -30,10 +30,12 @@ _WRAPPER: Final = re.compile(WRAPPER)
 _STAMP: Final = 19
 _ASKED: Final = 400
 _SURE, _LIKELY = 92, 60
+_FEW: Final = 20
+"""One record in more lines than this, stack traces included, may stand in a log of another kind."""
 
 
 def _claims(head: Head, _hints: Sequence[Hint]) -> Claim:
-    """Claim a head that holds records of known level; one of Tomcat's classes makes it sure."""
+    """Claim a head that holds records of known level; one of Tomcat's classes makes it sure, unless other lines abound."""
     lines = head.start.split(b"\n")
     known = tomcat = 0
     for i, raw in enumerate(lines[:_ASKED]):
@@ -49,7 +51,10 @@ def _claims(head: Head, _hints: Sequence[Hint]) -> Claim:
     if not known:
         return NO_CLAIM
     what = f"{known} of its first lines start records of java.util.logging"
-    return Claim(_SURE, f"{what}, {tomcat} of Tomcat's own") if tomcat else Claim(_LIKELY, what)
+    if not tomcat:
+        return Claim(_LIKELY, what)
+    others = sum(1 for raw in lines[:_ASKED] if raw.strip() and not raw[:1].isspace()) - known
+    return Claim(_LIKELY if others > known * _FEW else _SURE, f"{what}, {tomcat} of Tomcat's own")
 
 
 def kind_of(label: str) -> str:
