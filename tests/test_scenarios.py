@@ -37,7 +37,15 @@ def test_every_session_of_every_account_is_found_and_none_is_invented(score: Sco
 
 def test_no_scanner_is_called_an_operator_and_every_rare_origin_is_marked(score: Score) -> None:
     assert score.pairs["scanner", "scanner"] > 50
+    assert score.false_operators == 0
     assert score.rare_found == score.rare_true
+
+
+def test_the_command_paths_and_who_called_them_are_told(score: Score) -> None:
+    assert score.commands["right"] == score.commands["true"] == len(SEEDS)
+    assert score.commands["invented"] == 0
+    scores = {role: f1 for role, (_, _, f1, _) in score.f1().items()}
+    assert min(scores[role] for role in ("implant", "scanner", "visitor")) >= 0.95
 
 
 def test_the_measure_counts_what_is_wrong(tmp_path: Path) -> None:
