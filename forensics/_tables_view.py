@@ -44,6 +44,7 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "hops": ("kind", "start", "end", "source_ip", "target", "target_ip", "user_name", "user_basis", "duration_s", "session_uid", "confidence"),
     "beacons": ("source_ip", "path", "category", "score", "period_s", "jitter_s", "requests", "days", "clients_estimate", "first_seen", "last_seen"),
     "victims": ("source_ip", "country_iso_code", "as_organization_name", "first_seen", "last_seen", "requests", "bytes", "clients_estimate", "confidence"),
+    "rarities": ("kind", "value", "source_ip", "role", "first_seen", "among", "because"),
     "zones": ("offset", "fit", "candidate", "active_days", "lunch_dip", "rest_days", "client_sessions", "zones"),
     "coverage": ("log", "label", "first_seen", "last_seen", "events", "numbers_missing", "silent_hours", "missing_days", "notes", "cannot_know"),
     "milestones": ("milestone", "time", "source_ip", "detail", "confidence", "locators"),

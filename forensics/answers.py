@@ -60,6 +60,22 @@ VICTIMS: Final = pa.schema(
 )
 """One row an address behind which an implant ran: what it did on command paths. `bytes` are what it received."""
 
+RARITIES: Final = pa.schema(
+    [
+        ("kind", TEXT),
+        ("value", TEXT),
+        ("source_ip", TEXT),
+        ("role", TEXT),
+        ("first_seen", TIME),
+        ("last_seen", TIME),
+        ("among", pa.int64()),
+        ("confidence", TEXT),
+        ("because", TEXT),
+    ]
+)
+"""One row what is rare in this case by its own numbers: `alone_in_country`, `alone_in_as`, `small_as`. `among` counts the addresses
+that the case placed. A reason to look, by itself never an origin."""
+
 LINKS: Final = pa.schema(
     [
         ("operator_id", TEXT),

@@ -215,6 +215,11 @@ def draw_case(folder: Path, manifest: Mapping[str, Any]) -> None:
         )
     for reason, count in manifest["rejects_by_reason"].items():
         say(f"         rejected as {reason}: {count:,} (see rejects.csv)")
+    credit()
+
+
+def credit() -> None:
+    """Name, on stderr, whose data the places are made of: their licences ask for it wherever results are shown."""
     say(
         "credits  GeoLite2 data created by MaxMind, https://www.maxmind.com; IP geolocation by DB-IP, https://db-ip.com; IPFire; RouteViews; NRO"
     )

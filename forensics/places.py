@@ -31,7 +31,7 @@ def lookup(ip: str, at: date | str | None = None, *, geo: Sequence[Path] = ()) -
 def enrich(frame: pd.DataFrame, *, at: date | str | None = None, geo: Sequence[Path] = ()) -> pd.DataFrame:
     """Return the frame with the columns of ADDRESSES behind its own: country, network, anonymity, rare origin, and who says so.
 
-    `frame` needs `time` (any datetime; without a zone it counts as UTC) and `source_ip` (text). Each row is placed as of the
+    `frame` needs `time` (any datetime; without a zone it counts as UTC) and `source_ip` (text; brackets, zone ids and the IPv4-mapped form are read). Each row is placed as of the
     day of its time, or all as of `at`. Rows, their order and index stay; a row without time or address gets nothing.
     UsageError if a column is missing.
     """
@@ -39,7 +39,9 @@ def enrich(frame: pd.DataFrame, *, at: date | str | None = None, geo: Sequence[P
     if lacking:
         raise UsageError(f"the frame has no column {' and '.join(sorted(lacking))}; it needs time and source_ip")
     days = pd.to_datetime(frame["time"], utc=True, errors="coerce").dt.date
-    ips = frame["source_ip"].where(frame["source_ip"].notna(), None)
+    known = {text: enrichment.read(text) or text for text in frame["source_ip"].dropna().unique()}
+    ips = frame["source_ip"].map(known).astype(object)
+    ips = ips.where(ips.notna(), None)
     asked = pa.table(
         {"source_ip": pa.array(ips, pa.string()), "day": pa.array(days.where(days.notna(), None), pa.date32())}
     )

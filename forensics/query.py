@@ -34,13 +34,25 @@ _SPANS: Final = {
     "chain": ("since", "coalesce(until, since)"),
     "beacons": ("first_seen", "last_seen"),
     "victims": ("first_seen", "last_seen"),
+    "rarities": ("first_seen", "last_seen"),
     "coverage": ("first_seen", "last_seen"),
 }
 """First and last instant of a row, by table: a row is chosen when it touches the time asked for."""
 
 _HAS_SOURCE: Final = {
     **dict.fromkeys(
-        ("timeline", "sources", "source_windows", "hops", "findings", "milestones", "chain", "beacons", "victims"),
+        (
+            "timeline",
+            "sources",
+            "source_windows",
+            "hops",
+            "findings",
+            "milestones",
+            "chain",
+            "beacons",
+            "victims",
+            "rarities",
+        ),
         "source_ip = ?",
     ),
     "endpoints": "first_source_ip = ?",

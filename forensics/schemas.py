@@ -15,6 +15,7 @@ from forensics.answers import (
     HOURS,
     LINKS,
     PEOPLE,
+    RARITIES,
     REGISTRATIONS,
     SOURCE_WINDOWS,
     VICTIMS,
@@ -165,6 +166,7 @@ ADDRESSES: Final = pa.schema(
         ("as_number", pa.int64()),
         ("as_organization_name", TEXT),
         ("as_as_of", pa.date32()),
+        ("as_addresses", pa.int64()),
         ("network", TEXT),
         ("anonymity", TEXT),
         ("rare_origin", TEXT),
@@ -173,7 +175,7 @@ ADDRESSES: Final = pa.schema(
         ("flags", TEXT),
     ]
 )
-"""What the witnesses say of each distinct address on each day it was seen."""
+"""What the witnesses say of each distinct address on each day it was seen. `as_addresses`: how many IPv4 addresses the system announces."""
 
 SESSIONS: Final = pa.schema(
     [
@@ -304,6 +306,7 @@ TABLES: Final[Mapping[str, pa.Schema]] = {
     "endpoints": ENDPOINTS,
     "beacons": BEACONS,
     "victims": VICTIMS,
+    "rarities": RARITIES,
     "links": LINKS,
     "chain": CHAIN,
     "hops": HOPS,

@@ -114,9 +114,9 @@ def entries(geolite2: str, versions: Mapping[str, str], unlicensed: Sequence[str
             "attribution": MAXMIND,
         },
         {
-            "file": "hosting-as.csv",
-            "kind": "hosting_as",
-            "title": "autonomous systems that sell servers, our own table of well-known facts",
+            "file": "system-kinds.csv",
+            "kind": "system_kinds",
+            "title": "autonomous systems that sell servers, and those of known research scanners; our own table of well-known facts",
             "origin": "this project",
             "licence": "Apache-2.0",
             "attribution": "",

@@ -110,6 +110,8 @@ def test_the_country_is_read_whatever_the_maker_calls_it(schema: str, tmp_path: 
         {"autonomous_system_number": 64500, "autonomous_system_organization": "Example Net"},
         {"asn": "AS64500", "as_name": "Example Net"},
         {"asn": "as64500", "name": "Example Net"},
+        {"traits": {"autonomous_system_number": 64500, "autonomous_system_organization": "Example Net"}},
+        {"autonomous_system_number": 64500, "autonomous_system_name": "Example Net"},
     ],
 )
 def test_the_system_is_read_whatever_the_maker_calls_it(record: dict[str, Any], tmp_path: Path) -> None:
@@ -211,3 +213,53 @@ def test_each_bad_database_of_maxmind_answers_or_is_refused_and_nothing_else() -
     assert refused <= {path.name for path in bad_files()}
     assert len(refused) >= 14
     assert "GeoIP2-City-Test.mmdb" not in refused
+
+
+def test_of_two_databases_of_systems_the_one_of_the_day_speaks(tmp_path: Path) -> None:
+    for name, number, built in (("a-later", 64501, datetime(2017, 3, 1, tzinfo=UTC)), ("b-of-then", 64500, BUILT)):
+        (tmp_path / f"{name}.mmdb").write_bytes(mmdb({"8.8.8.0/24": {"asn": number}}, "asn", int(built.timestamp())))
+    row = placed(tmp_path, "8.8.8.8")["8.8.8.8"]
+    assert (row["as_number"], row["as_as_of"]) == (64500, date(2017, 1, 16))
+
+
+def test_a_database_of_years_before_goes_behind_the_embedded_one_for_an_event_of_today(tmp_path: Path) -> None:
+    path = tmp_path / "added.mmdb"
+    path.write_bytes(mmdb({"8.8.8.0/24": {"asn": 64500}}, "asn", int(BUILT.timestamp())))
+    pairs = pa.table({"source_ip": ["8.8.8.8"], "day": pa.array([date(2026, 7, 1)], pa.date32())})
+    (row,) = enrichment.load([path]).enrich(pairs).to_pylist()
+    assert row["as_number"] == 15169
+
+
+def test_hosting_by_system_is_told_of_the_system_of_the_day(tmp_path: Path) -> None:
+    path = tmp_path / "added.mmdb"
+    path.write_bytes(mmdb({"8.8.8.0/24": {"asn": "AS9009", "as_name": "M247"}}, "asn", int(BUILT.timestamp())))
+    assert "hosting: M247, AS9009 of 2017-01-16" in placed(path, "8.8.8.8")["8.8.8.8"]["anonymity"].split("; ")
+
+
+def test_a_registered_country_speaks_as_such_where_the_database_places_the_address_nowhere(tmp_path: Path) -> None:
+    path = tmp_path / "added.mmdb"
+    path.write_bytes(mmdb({"8.8.8.0/24": {"registered_country": {"iso_code": "NL"}}}, "X", int(BUILT.timestamp())))
+    assert "NL: X (added.mmdb) registered country 2017-01-16" in placed(path, "8.8.8.8")["8.8.8.8"]["country_says"]
+
+
+@pytest.mark.parametrize(
+    ("record", "word"),
+    [
+        ({"vpn": "true", "proxy": ""}, "vpn"),
+        ({"is_hosting": True, "is_anonymous": True}, "hosting"),
+        ({"relay": True}, "relay_service"),
+        ({"traits": {"user_type": "hosting"}}, "hosting"),
+        ({"is_anonymous": True}, "anonymous"),
+    ],
+)
+def test_flags_are_read_whatever_the_maker_calls_them(record: dict[str, Any], word: str, tmp_path: Path) -> None:
+    path = tmp_path / "added.mmdb"
+    path.write_bytes(mmdb({"8.8.8.0/24": record}, "flags", int(BUILT.timestamp())))
+    reasons = placed(path, "8.8.8.8")["8.8.8.8"]["anonymity"].split("; ")
+    assert [r for r in reasons if "added.mmdb" in r] == [f"{word}: flags (added.mmdb) 2017-01-16"]
+
+
+def test_a_list_says_how_much_younger_than_the_event_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "added.mmdb"
+    path.write_bytes(mmdb({"8.8.8.0/24": {"vpn": True}}, "flags", int(datetime(2018, 3, 1, tzinfo=UTC).timestamp())))
+    assert "2018-03-01, 1 year younger than the event" in placed(path, "8.8.8.8")["8.8.8.8"]["anonymity"]

@@ -202,7 +202,7 @@ def test_an_ipv4_address_carried_inside_is_named(witnesses: Witnesses, ip: str, 
 
 def test_every_reason_of_anonymity_names_its_list_and_date(witnesses: Witnesses) -> None:
     row = place(witnesses, "51.254.0.1", THEN)
-    assert "hosting: OVH, AS16276 of 2026-06-17" in row["anonymity"].split("; ")
+    assert "hosting: OVH, AS16276 of 2026-06-17, 9 years younger than the event" in row["anonymity"].split("; ")
     assert "hosting: Google, list of 2026-10-05" in place(witnesses, "8.8.8.8", THEN)["anonymity"]
 
 
@@ -287,3 +287,41 @@ def test_a_registered_country_is_named_as_such_where_the_database_places_the_add
     row = place(witnesses, "5.62.6.1", date(2016, 7, 20))
     assert (row["country_iso_code"], row["country_witness"]) == ("GB", "GeoLite2 registered country")
     assert row["country_as_of"] == date(2016, 7, 6)
+
+
+@pytest.mark.parametrize(
+    ("ip", "technique"),
+    [
+        ("2002:af2d:b213::1", "6to4"),
+        ("64:ff9b::175.45.178.19", "nat64"),
+        ("2001:0:4136:e378:8000:63bf:50d2:4dec", "teredo"),
+    ],
+)
+def test_a_rare_origin_carried_inside_an_ipv6_address_is_not_lost(
+    witnesses: Witnesses, ip: str, technique: str
+) -> None:
+    row = place(witnesses, ip, THEN)
+    assert (row["rare_grade"], row["rare_origin"]) == ("A", f"North Korea: Star Joint Venture (carried by {technique})")
+    assert f"carried 175.45.178.19 ({technique}): KP: GeoLite2 2017-01-04" in row["country_says"]
+    assert row["country_iso_code"] != "KP"
+
+
+def test_a_look_up_tells_of_the_carried_address_too(witnesses: Witnesses) -> None:
+    told = list(witnesses.lookup("2002:af2d:b213::1", THEN))
+    assert {"address": "2002:af2d:b213::1", "fact": "carries", "value": "175.45.178.19 (6to4)"}.items() <= next(
+        f for f in told if f["fact"] == "carries"
+    ).items()
+    assert any(f["address"] == "175.45.178.19" and f["value"] == "A" for f in told)
+
+
+@pytest.mark.parametrize(
+    "typed", ["::ffff:175.45.178.19", "[::ffff:af2d:b213]", " 175.45.178.19 ", "::ffff:175.45.178.19%4"]
+)
+def test_an_address_is_read_however_it_was_written(witnesses: Witnesses, typed: str) -> None:
+    told = list(witnesses.lookup(typed, THEN))
+    assert (told[0]["fact"], told[0]["value"]) == ("read_as", "175.45.178.19")
+    assert any(f["fact"] == "rare_grade" and f["value"] == "A" for f in told)
+
+
+def test_the_unspecified_address_with_its_zone_is_a_tunnel_end(witnesses: Witnesses) -> None:
+    assert ("flags", "tunnel_end") in {(f["fact"], f["value"]) for f in witnesses.lookup("::%16777216")}

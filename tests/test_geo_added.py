@@ -99,12 +99,23 @@ def test_lookup_says_not_covered_and_not_listed_apart(tmp_path: Path) -> None:
     added.add(written(tmp_path, text), "tor_exit", name="tor")
 
     def says(ip: str, day: date) -> str:
+        nonlocal distance
         (row,) = (r for r in enrichment.load().lookup(ip, day) if (r["witness"], r["fact"]) == ("tor", "tor_exit"))
+        distance = row["distance_days"]
         return str(row["value"])
 
+    distance = None
     assert says("45.13.1.2", date(2019, 5, 4)) == "yes, seen 2019-04-30 to 2019-05-11"
+    assert distance == 0
     assert says("45.13.9.9", date(2019, 5, 4)) == "not listed on that day"
     assert says("45.13.9.9", date(2017, 1, 1)).startswith("not covered")
+    assert distance == (date(2017, 1, 1) - date(2019, 4, 30)).days
+
+
+def test_a_list_of_one_day_says_which_and_whether_the_address_was_on_it(tmp_path: Path) -> None:
+    added.add(written(tmp_path, "45.13.1.2\n"), "scanner", day=DAY, name="mine")
+    told = [f["value"] for f in enrichment.load().lookup("45.13.1.2", date(2020, 1, 1)) if f["witness"] == "mine"]
+    assert told == ["not covered (the list speaks of 2019-05-04); seen on 2019-05-04"]
 
 
 def test_overlapping_reasons_of_several_lists_are_all_kept(tmp_path: Path) -> None:
@@ -187,6 +198,46 @@ def test_a_reason_that_did_not_hold_on_the_day_marks_no_row_of_the_timeline() ->
     assert _words("vpn: a, list of 2019-05-04; tor_exit: b, 2019 to 2020, not covered on the day") == ["vpn"]
 
 
+def test_of_a_day_on_which_nobody_looked_a_list_says_nothing(tmp_path: Path) -> None:
+    text = "address,first_day,last_day\n45.13.1.2,2019-04-30,2019-05-02\n45.13.1.3,2019-04-30,2019-05-11\n"
+    days = written(tmp_path, "2019-04-30\n2019-05-02\n2019-05-11  # and no other\n", "days.txt")
+    added.add(written(tmp_path, text), "tor_exit", name="tor", days=days)
+    assert "tor_exit: tor, 2019-04-30 to 2019-05-02, not covered on the day" in labels("45.13.1.2", date(2019, 5, 4))
+    assert "tor_exit: tor, 2019-04-30 to 2019-05-02, not on the day" in labels("45.13.1.2", date(2019, 5, 11))
+    assert "tor_exit: tor, 2019-04-30 to 2019-05-11" in labels("45.13.1.3", date(2019, 5, 4))
+    told = [f["value"] for f in enrichment.load().lookup("9.9.9.9", date(2019, 5, 4)) if f["fact"] == "tor_exit"]
+    assert told == ["not covered (the list speaks of 2019-04-30 to 2019-05-11, but nobody looked on that day)"]
+
+
+def test_a_file_of_days_that_holds_another_thing_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path, "45.13.1.2\n")
+    for text, why in (("2019-04-31\n", "line 1 is no day"), ("# none\n", "holds no day")):
+        with pytest.raises(UsageError, match=why):
+            added.add(path, "tor_exit", day=DAY, days=written(tmp_path, text, "days.txt"))
+    assert not added.entries()
+
+
+def test_a_damaged_database_is_refused_when_it_is_added_and_not_when_a_case_is_made(tmp_path: Path) -> None:
+    with pytest.raises(DatabaseError, match="no usable MaxMind-format database"):
+        added.add(written(tmp_path, b"\x00" * 5000, "x.mmdb"), "mmdb")
+    assert not added.entries()
+
+
+def test_a_database_that_was_changed_after_it_was_added_is_no_witness(tmp_path: Path, own_folder: Path) -> None:
+    added.add(written(tmp_path, "45.13.1.2\n"), "vpn", day=DAY, name="mine")
+    (own_folder / "mine.data").write_text("9.9.9.9\n")
+    with pytest.raises(DatabaseError, match="geo remove mine"):
+        enrichment.load()
+
+
+def test_a_catalogue_that_names_a_file_elsewhere_is_refused(tmp_path: Path, own_folder: Path) -> None:
+    added.add(written(tmp_path, "45.13.1.2\n"), "vpn", day=DAY, name="mine")
+    path = own_folder / "catalogue.json"
+    path.write_text(path.read_text().replace("mine.data", "../mine.data"))
+    with pytest.raises(DatabaseError, match="not its own"):
+        added.entries()
+
+
 @pytest.mark.skipif(not HISTORY.is_dir(), reason="the dated lists are not here")
 def test_the_history_of_tor_exits_and_vpn_networks_is_read_whole() -> None:
     tor = read_list(HISTORY / "tor-exit-history.csv.gz", "tor_exit", None)
@@ -195,7 +246,9 @@ def test_the_history_of_tor_exits_and_vpn_networks_is_read_whole() -> None:
     vpn = read_list(HISTORY / "vpn-hosting-history.csv.gz", None, None)
     assert {interval.word for interval in vpn.intervals} <= {"vpn", "hosting", "proxy", "relay_service", "tor_exit"}
     assert not vpn.rejects
-    added.add(HISTORY / "tor-exit-history.csv.gz", "tor_exit", name="tor-by-day")
+    added.add(
+        HISTORY / "tor-exit-history.csv.gz", "tor_exit", name="tor-by-day", days=HISTORY / "tor-exit-history.days.txt"
+    )
     one = tor.intervals[len(tor.intervals) // 2]
     assert any(
         r.startswith("tor_exit: tor-by-day") and not r.endswith("on the day")

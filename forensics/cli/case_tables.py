@@ -80,6 +80,7 @@ _SAYS: Final = (
     ("hops", "Print connections through a Remote Desktop Gateway, and RDP from this server to others."),
     ("beacons", "Print who comes back to a path by a timer."),
     ("victims", "Print the addresses behind which implants ran."),
+    ("rarities", "Print what is rare in this case: the only addresses of a country or network."),
     ("hours", "Print when operators were at work, by weekday and hour (UTC)."),
     ("zones", "Print which time zones the working hours would fit."),
     ("coverage", "Print what each log covers, where it has holes, and what is not in evidence."),

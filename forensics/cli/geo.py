@@ -43,6 +43,10 @@ def add(
     date: Annotated[
         str | None, typer.Option("--date", help="The day that the list speaks of, where its lines have none.")
     ] = None,
+    days: Annotated[
+        Path | None,
+        typer.Option("--days", help="The days on which the list was looked at, one a line: of others it says nothing."),
+    ] = None,
     name: Annotated[str | None, typer.Option("--name", help="What to call it; else its file name.")] = None,
     licence: Annotated[str, typer.Option("--licence", help="Its licence, to be told in reports.")] = "",
 ) -> None:
@@ -55,9 +59,11 @@ def add(
     from forensics.instants import typed_date
 
     with orderly():
-        entry, found = added.add(file, kind, day=typed_date(date) if date else None, name=name, licence=licence)
-        days = f", {entry.covers[0]} to {entry.covers[1]}" if entry.covers else ""
-        console.say(f"added {entry.name}: {entry.kind}{days}{f', {entry.rows:,} networks' if entry.rows else ''}")
+        entry, found = added.add(
+            file, kind, day=typed_date(date) if date else None, name=name, licence=licence, days=days
+        )
+        span = f", {entry.covers[0]} to {entry.covers[1]}" if entry.covers else ""
+        console.say(f"added {entry.name}: {entry.kind}{span}{f', {entry.rows:,} networks' if entry.rows else ''}")
         if found is not None and found.host_bits:
             console.say(f"{found.host_bits:,} networks had host bits, which were cleared")
         for number, line, why in (found.rejects if found else [])[:20]:

@@ -23,7 +23,7 @@ def lookup(
 
     Example: c2trail lookup 175.45.178.19 --at 2017-01-18
     """
-    from forensics import enrichment
+    from forensics import console, enrichment
     from forensics.instants import typed_date
 
     with orderly():
@@ -33,6 +33,7 @@ def lookup(
         asked = online_as_typed(online, yes)
         answers = enrichment.ask(addresses, asked) if asked else []
         print_rows(iter([*told, *enrichment.registered(addresses, answers, day)]), "facts", show)
+        console.credit()
 
 
 COMMANDS: Final = {"lookup": lookup}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -12,13 +11,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from forensics.enrichment import _store as added
+from forensics.enrichment._carried import add_carried, carried
 from forensics.enrichment._database import listing, sha256
-from forensics.enrichment._kinds import embedded, kind_of, kinds_of
-from forensics.enrichment._placing import columns, opinions, silence
+from forensics.enrichment._kinds import kind_of, kinds_of, read
+from forensics.enrichment._placing import columns, opinions, rank, silence
 from forensics.enrichment._rdap import Answer, Online, Question, ask, facts, lines
 from forensics.enrichment._registrations import registered, registrations
 from forensics.enrichment._witness import Addresses, Pairs
 from forensics.enrichment.rare_origin import watch
+from forensics.enrichment.system_kinds import SystemKinds
 from forensics.errors import DatabaseError, UsageError
 from forensics.packaged import geo_dir
 from forensics.registry import listing as modules
@@ -44,6 +45,7 @@ __all__ = [
     "kinds",
     "lines",
     "load",
+    "read",
     "registered",
     "registrations",
     "verify",
@@ -51,7 +53,7 @@ __all__ = [
 
 BLOCK: Final = 1 << 16
 """Pairs that are placed at once: temporaries of about 100 MB with every embedded witness."""
-_SYSTEM: Final = ("as_number", "as_organization_name", "as_as_of")
+_SYSTEM: Final = ("as_number", "as_organization_name", "as_as_of", "as_addresses")
 _LABELS: Final = (*_SYSTEM, "network", "anonymity", "rare_origin", "rare_grade", "rare_basis", "flags")
 _ASKED: Final = pa.schema([("source_ip", pa.string()), ("day", pa.date32())])
 
@@ -140,6 +142,7 @@ class Witnesses:
         flags = {name: flag & public for name, flag in flags.items()}
         flags |= {"false_friend": friend, "tunnel_end": (kinds == "loopback") | _is_unspecified(pairs)}
         table |= {**labels, "address_kind": kinds, "flags": _flags(pairs, flags)}
+        add_carried(pairs, table, lambda inner: self._enrich(inner, None))
         made = {f.name: pa.array(table[f.name], f.type, from_pandas=True) for f in ADDRESSES if f.name in table}
         return (
             pa.table(made | {"source_ip": asked["source_ip"], "day": asked["day"]})
@@ -149,62 +152,92 @@ class Witnesses:
 
     def lookup(self, ip: str, day: date | None = None) -> Iterator[dict[str, Any]]:
         """Yield what every witness says of an address on a day; without a day, all that each of them ever said."""
-        if kind_of(ip) == "invalid":
-            raise UsageError(f"'{ip}' is no address")
+        typed, known = ip, read(ip)
+        if known is None:
+            raise UsageError(f"'{ip}' is no address; LOCAL, in whatever language, is the server itself or a tunnel")
+        ip = known
+        if ip != typed:
+            yield _iana(typed, "read_as", ip)
         addresses = Addresses([ip])
-        yield {
-            "address": ip,
-            "witness": "IANA",
-            "fact": "address_kind",
-            "value": kind_of(ip),
-            "date": None,
-            "distance_days": None,
-        }
+        yield _iana(ip, "address_kind", kind_of(ip))
+        if ip == "::" or kind_of(ip) == "loopback":
+            yield _iana(ip, "flags", "tunnel_end")
         for witness in self.all:
             for one in witness.countries(addresses):
                 yield from _country_facts(ip, one, day)
-            for name, value in getattr(witness, "says", _silent)(ip, day):
+            yield from _said(ip, witness, day)
+            yield from self._labelled(ip, witness, day)
+        if inner := carried(ip):
+            yield _iana(ip, "carries", f"{inner[1]} ({inner[0]})")
+            yield from self.lookup(inner[1], day)
+
+    def _labelled(self, ip: str, witness: Witness, day: date | None) -> Iterator[dict[str, Any]]:
+        """Yield what a witness fills into the columns of ADDRESSES."""
+        when = day or max(witness.about.dates, default=None)
+        if when is None:
+            return
+        told = witness.labels(Pairs.on([ip], when))
+        for name, values in told.items():
+            if (
+                values[0] is not None
+                and name != "as_as_of"
+                and not (name == "anonymity" and witness.about.kind == "list")
+            ):
                 dated = witness.about.dates[-1]
                 yield {
-                    "address": ip, "witness": witness.about.name, "fact": name, "value": value,
-                    "date": dated, "distance_days": (day - dated).days if day else None,
+                    "address": ip, "witness": witness.about.file, "fact": name, "value": str(values[0]),
+                    "date": dated, "distance_days": (when - dated).days if day else None,
                 }  # fmt: skip
-            when = day or max(witness.about.dates, default=None)
-            if when is None:
-                continue
-            for name, values in witness.labels(Pairs.on([ip], when)).items():
-                if (
-                    values[0] is not None
-                    and name != "as_as_of"
-                    and not (name == "anonymity" and witness.about.kind == "list")
-                ):
-                    dated = witness.about.dates[-1]
-                    yield {
-                        "address": ip, "witness": witness.about.file, "fact": name, "value": str(values[0]),
-                        "date": dated, "distance_days": (when - dated).days if day else None,
-                    }  # fmt: skip
+        if told.get("as_number", [None])[0] is not None:
+            yield from self._system_facts(ip, told["as_number"][0], told["as_as_of"][0], day)
+
+    def _system_facts(self, ip: str, number: int, as_of: date, day: date | None) -> Iterator[dict[str, Any]]:
+        for reason, kinds in ((k.of_system(number, as_of, day), k) for k in self._system_kinds()):
+            if reason is not None:
+                yield {
+                    "address": ip, "witness": kinds.about.file, "fact": "anonymity", "value": reason,
+                    "date": as_of, "distance_days": (day - as_of).days if day else None,
+                }  # fmt: skip
+
+    def _system_kinds(self) -> list[SystemKinds]:
+        return [witness for witness in self.all if isinstance(witness, SystemKinds)]
 
     def _labels(self, pairs: Pairs) -> dict[str, list[Any]]:
-        """Return the columns that witnesses fill: all reasons joined, of the others the first witness that knows."""
+        """Return the columns that witnesses fill: all reasons joined, the system of the nearest date, else the first to know."""
         count = len(pairs.rows)
         out: dict[str, list[Any]] = {name: [None] * count for name in _LABELS}
+        nearest = np.full(count, np.iinfo(np.int64).max)
         for witness in self.all:
             told = witness.labels(pairs)
-            number = told.get("as_number")
-            free = [value is None for value in out["as_number"]] if number is not None else []
+            nearer: list[bool] = []
+            if "as_number" in told:
+                ranked = rank((pairs.days - np.datetime64(witness.about.dates[-1])).astype(np.int64))
+                better = np.array([value is not None for value in told["as_number"]], bool) & (ranked < nearest)
+                nearest[better] = ranked[better]
+                nearer = better.tolist()
             for name, values in told.items():
                 column = out[name]
                 for place, value in enumerate(values):
-                    if value is None:
-                        continue
                     if name in _SYSTEM:
                         # Number, name and date are one statement: never the number of one witness, the name of another.
-                        column[place] = value if free[place] else column[place]
+                        column[place] = value if nearer[place] else column[place]
+                    elif value is None:
+                        continue
                     elif column[place] is None:
                         column[place] = value
                     elif name == "anonymity":
                         column[place] = f"{column[place]}; {value}"
+        self._add_system_kinds(pairs, out)
         return out
+
+    def _add_system_kinds(self, pairs: Pairs, out: dict[str, list[Any]]) -> None:
+        days = pairs.days.astype("datetime64[D]").tolist()
+        said = out["anonymity"]
+        for kinds in self._system_kinds():
+            for place, (number, as_of) in enumerate(zip(out["as_number"], out["as_as_of"], strict=True)):
+                reason = kinds.of_system(number, as_of, days[place]) if number is not None else None
+                if reason is not None:
+                    said[place] = f"{said[place]}; {reason}" if said[place] else reason
 
 
 def _is_unspecified(pairs: Pairs) -> NDArray[np.bool_]:
@@ -230,8 +263,26 @@ def _flags(pairs: Pairs, flags: dict[str, NDArray[np.bool_]]) -> list[str | None
 
 
 def _carried(ip: str) -> str | None:
-    found = embedded(ip_address(ip))
+    found = carried(ip)
     return f"{found[0]}_of_{found[1]}" if found else None
+
+
+def _iana(ip: str, fact: str, value: str) -> dict[str, Any]:
+    """Return what the special-purpose registries say of an address, on whatever day."""
+    return {"address": ip, "witness": "IANA", "fact": fact, "value": value, "date": None, "distance_days": None}
+
+
+def _said(ip: str, witness: Witness, day: date | None) -> Iterator[dict[str, Any]]:
+    """Yield what a witness has to say of one address beyond the columns of ADDRESSES."""
+    for name, value in getattr(witness, "says", _silent)(ip, day):
+        first, dated = witness.about.dates[0], witness.about.dates[-1]
+        if day is not None:
+            # A list of many days speaks of the day itself, if that is among them.
+            dated = min(max(day, first), dated)
+        yield {
+            "address": ip, "witness": witness.about.name, "fact": name, "value": value,
+            "date": dated, "distance_days": (day - dated).days if day else None,
+        }  # fmt: skip
 
 
 def _silent(_ip: str, _day: date | None) -> tuple[()]:

@@ -8,6 +8,7 @@ import io
 import json
 import struct
 import zipfile
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import maxminddb
@@ -16,6 +17,7 @@ import numpy as np
 from forensics.errors import DatabaseError
 
 if TYPE_CHECKING:
+    from datetime import date
     from pathlib import Path
 
 _DAMAGED = (
@@ -88,6 +90,10 @@ class Mmdb:
             raise DatabaseError(
                 f"{path.name}: is no usable MaxMind-format database ({error or type(error).__name__})"
             ) from error
+
+    def built(self) -> date:
+        """Return the day of the build; one beyond the calendar is cut to it."""
+        return datetime.fromtimestamp(max(0, min(self.epoch, 4_102_444_800)), UTC).date()
 
     def get(self, ip: str) -> tuple[dict[str, Any], int | None]:
         """Return the record of an address and its prefix length; an empty record if the database has none."""

@@ -48,6 +48,17 @@ def kind_of(text: str) -> str:
     return "reserved" if address.is_private or address.is_reserved else "public"
 
 
+def read(written: str) -> str | None:
+    """Return the address in a text as somebody typed or logged it: without brackets and zone id, IPv4-mapped as IPv4."""
+    text = written.strip()
+    text = text[1:-1] if text[:1] == "[" and text[-1:] == "]" else text
+    try:
+        address = ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    return str((address.ipv4_mapped if isinstance(address, IPv6Address) else None) or address)
+
+
 @cache
 def _borders() -> tuple[NDArray[np.uint32], NDArray[np.object_]]:
     """Return the IPv4 addresses at which a stretch of one kind begins, and the kind of each stretch."""

@@ -14,7 +14,7 @@ from datetime import date
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING, Final
 
-from forensics.errors import DatabaseError
+from forensics.errors import DatabaseError, UsageError
 from forensics.limits import MAX_LIST
 
 if TYPE_CHECKING:
@@ -81,6 +81,21 @@ def read_list(path: Path, kind: str | None, day: date | None) -> Listed:
         _from_lines(out, lines, kind, day)
     out.intervals.sort()
     return out
+
+
+def read_days(path: Path) -> tuple[date, ...]:
+    """Return the days of a file with one a line, in order; UsageError names the line that is none."""
+    out = set()
+    for number, line in enumerate(_text(path).splitlines(), 1):
+        text = line.split("#", 1)[0].strip()
+        try:
+            if text:
+                out.add(date.fromisoformat(text))
+        except ValueError as error:
+            raise UsageError(f"{path.name}: line {number} is no day ({line[:40]!r}); write YYYY-MM-DD") from error
+    if not out:
+        raise UsageError(f"{path.name} holds no day; write one YYYY-MM-DD a line")
+    return tuple(sorted(out))
 
 
 def _text(path: Path) -> str:

@@ -10,12 +10,14 @@ addresses, while two vendors of one month differ on 5 % and more): there the ord
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import date
 
     from numpy.typing import NDArray
 
@@ -71,9 +73,23 @@ def opinions(series: Sequence[Countries], pairs: Pairs) -> Opinions:
 
 def order(found: Opinions) -> NDArray[np.int64]:
     """Return the series of each pair, the one that is used first and the silent ones last."""
-    far = np.abs(found.distance)
-    rank = np.where(far <= MONTH_DAYS, 0, far + np.where(found.distance < 0, _FAR, 0))
-    return np.argsort(np.where(found.code == 0, _SILENT, rank), axis=1, kind="stable")
+    return np.argsort(np.where(found.code == 0, _SILENT, rank(found.distance)), axis=1, kind="stable")
+
+
+def rank(distance: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return how far back a witness stands: 0 within a month, those of before the day by nearness, then those of after it."""
+    far = np.abs(distance)
+    return np.where(far <= MONTH_DAYS, 0, far + np.where(distance < 0, _FAR, 0))
+
+
+@cache
+def apart(listed: date, day: date | None) -> str:
+    """Return how much younger or older than the event a list is, to be said behind its date; nothing within a month."""
+    days = (listed - day).days if day else 0
+    if abs(days) <= MONTH_DAYS:
+        return ""
+    size, unit = (abs(days) // 365, "year") if abs(days) >= 365 else (abs(days) // 30, "month")
+    return f", {size} {unit}{'s' if size > 1 else ''} {'younger' if days > 0 else 'older'} than the event"
 
 
 def columns(found: Opinions) -> tuple[dict[str, Any], dict[str, NDArray[np.bool_]]]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from forensics.enrichment._database import rows, sha256
-from forensics.enrichment._placing import snapshot_for
+from forensics.enrichment._placing import apart, snapshot_for
 from forensics.enrichment._witness import About, Addresses, Countries, Kind, Pairs, Witness, range_rows, range_rows_v6
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Ranges:
         return []
 
     def labels(self, pairs: Pairs) -> Mapping[str, Sequence[Any]]:
-        """Return the reason for each address that a range covers."""
+        """Return the reason for each address that a range covers, and how far from the day the list is."""
         addresses = pairs.addresses
         out: list[str | None] = [None] * len(addresses.texts)
         start, end, reasons = self._four
@@ -56,7 +56,13 @@ class Ranges:
         for row, number in zip(addresses.rows_v6.tolist(), place.tolist(), strict=True):
             if number >= 0 and int(ip_address(addresses.texts[row])) <= ends[number]:
                 out[row] = reasons_six[number]
-        return {"anonymity": pairs.spread(out)}
+        listed = self.about.dates[0]
+        days = pairs.days.astype("datetime64[D]").tolist()
+        return {
+            "anonymity": [
+                reason and f"{reason}{apart(listed, day)}" for reason, day in zip(pairs.spread(out), days, strict=True)
+            ]
+        }
 
 
 @dataclass(slots=True)

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from forensics.enrichment import _store
-from forensics.enrichment._lists import KINDS, Interval, read_list
+from forensics.enrichment._lists import KINDS, Interval, read_days, read_list
+from forensics.enrichment._placing import apart
 from forensics.enrichment._witness import About, Addresses, Countries, Kind, Pairs, Witness
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class AddedList:
     about: About
     _intervals: list[Interval]
     _dated: bool
+    _observed: frozenset[date] = frozenset()
 
     def countries(self, addresses: Addresses) -> Sequence[Countries]:
         """A list of services is not a place."""
@@ -57,16 +59,16 @@ class AddedList:
         for word in sorted({interval.word for interval in self._intervals}):
             mine = [self._intervals[n] for n in found if self._intervals[n].word == word]
             if day is None:
-                yield from ((word, f"seen {i.since} to {i.until}") for i in mine)
-            elif not self.about.dates[0] <= day <= self.about.dates[-1]:
-                yield word, f"not covered ({_spell(self.about.dates)})" + "".join(f"; seen {_of(i)}" for i in mine)
+                yield from ((word, _seen(i)) for i in mine)
+            elif not self._covers(day) and not any(i.since <= day <= i.until for i in mine):
+                yield word, f"not covered ({self._spell(day)})" + "".join(f"; {_seen(i)}" for i in mine)
             else:
                 hit = [i for i in mine if i.since <= day <= i.until]
                 yield (
                     word,
-                    f"yes, seen {_of(hit[0])}"
+                    f"yes, {_seen(hit[0])}"
                     if hit
-                    else "not listed on that day" + "".join(f"; seen {_of(i)}" for i in mine),
+                    else "not listed on that day" + "".join(f"; {_seen(i)}" for i in mine),
                 )
 
     def _reasons(self, intervals: Sequence[Interval], day: date) -> Iterator[str]:
@@ -76,18 +78,26 @@ class AddedList:
             best = hit or min(mine, key=lambda i: (min(abs((i.since - day).days), abs((i.until - day).days)), i.since))
             name = f"{best.label}, {self.about.name}" if best.label else self.about.name
             if hit or not self._dated:
-                yield f"{word}: {name}, {_of(best)}"
+                yield f"{word}: {name}, {_of(best)}{'' if hit else apart(best.since, day)}"
             else:
-                inside = self.about.dates[0] <= day <= self.about.dates[-1]
-                yield f"{word}: {name}, {_of(best)}, {NOT_THEN if inside else NOT_COVERED}"
+                yield f"{word}: {name}, {_of(best)}, {NOT_THEN if self._covers(day) else NOT_COVERED}"
+
+    def _covers(self, day: date) -> bool:
+        inside = self.about.dates[0] <= day <= self.about.dates[-1]
+        return inside and (not self._observed or day in self._observed)
+
+    def _spell(self, day: date) -> str:
+        first, last = self.about.dates[0], self.about.dates[-1]
+        hole = ", but nobody looked on that day" if first <= day <= last else ""
+        return f"the list speaks of {first}{f' to {last}' if first != last else ''}{hole}"
 
 
 def _of(interval: Interval) -> str:
     return f"list of {interval.since}" if interval.since == interval.until else f"{interval.since} to {interval.until}"
 
 
-def _spell(dates: Sequence[date]) -> str:
-    return f"the list speaks of {dates[0]} to {dates[-1]}"
+def _seen(interval: Interval) -> str:
+    return f"seen on {interval.since}" if interval.since == interval.until else f"seen {_of(interval)}"
 
 
 def covering(intervals: Sequence[Interval], addresses: Addresses) -> dict[int, list[int]]:
@@ -118,18 +128,19 @@ def _numbers(values: list[int]) -> NDArray[np.uint32]:
 
 def _open(_folder: Path, _files: Sequence[Mapping[str, str]], added: Sequence[Path]) -> Sequence[Witness]:
     out: list[Witness] = []
-    for place in (_store.folder(), *(path for path in added if path.is_dir())):
-        for entry in _store.entries(place):
-            if entry.kind not in KINDS:
-                continue
-            day = date.fromisoformat(entry.day) if entry.day else None
-            listed = read_list(place / entry.file, entry.kind, day)
-            if not listed.intervals:
-                continue
-            span = min(i.since for i in listed.intervals), max(i.until for i in listed.intervals)
-            licence = entry.licence or "the analyst's"
-            about = About(entry.name, "list", tuple(sorted(set(span))), licence, "", entry.file, entry.sha256)
-            out.append(AddedList(about, listed.intervals, listed.dated))
+    for place, entry in _store.used(added):
+        if entry.kind not in KINDS:
+            continue
+        day = date.fromisoformat(entry.day) if entry.day else None
+        listed = read_list(_store.whole(place, entry), entry.kind, day)
+        if not listed.intervals:
+            continue
+        observed = read_days(place / entry.days_file) if entry.observed else ()
+        span = min(i.since for i in listed.intervals), max(i.until for i in listed.intervals)
+        dates = tuple(sorted({*span, *observed[:1], *observed[-1:]}))
+        licence = entry.licence or "the analyst's"
+        about = About(entry.name, "list", dates, licence, "", entry.file, entry.sha256)
+        out.append(AddedList(about, listed.intervals, listed.dated, frozenset(observed)))
     return out
 
 

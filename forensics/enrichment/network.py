@@ -1,4 +1,4 @@
-"""Network: the autonomous system that announces an address, its name, and whether it sells servers."""
+"""Network: the autonomous system that announces an address, and its name."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from forensics.enrichment._database import arrays, rows, sha256
+from forensics.enrichment._database import arrays, sha256
 from forensics.enrichment._witness import About, Addresses, Countries, Kind, Pairs, Witness, range_rows, range_rows_v6
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ class Networks:
     about: About
     _four: dict[str, Any]
     _six: dict[str, Any]
-    _hosting: dict[int, str]
 
     def countries(self, addresses: Addresses) -> Sequence[Countries]:
         """A network is not a place."""
@@ -52,10 +51,16 @@ class Networks:
             "as_number": known,
             "as_organization_name": names,
             "as_as_of": [self.about.dates[0] if number else None for number in known],
+            "as_addresses": [size or None for size in self._sizes(numbers).tolist()],
             "network": networks,
-            "anonymity": [self._sells(number) for number in numbers.tolist()],
         }
         return {name: pairs.spread(values) for name, values in found.items()}
+
+    def _sizes(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return how many IPv4 addresses each system announces in all; 0 for none."""
+        listed, sizes = self._four["size_asn"], self._four["size"]
+        place = np.minimum(np.searchsorted(listed, numbers), len(listed) - 1)
+        return np.where((listed[place] == numbers) & (numbers > 0), sizes[place], 0)
 
     def _names(self, numbers: NDArray[np.int64]) -> list[str | None]:
         listed = self._four["org_asn"]
@@ -76,10 +81,6 @@ class Networks:
             return f"{IPv4Address(start)}-{IPv4Address(end)}"
         return f"{IPv4Address(start)}/{33 - size.bit_length()}"
 
-    def _sells(self, number: int) -> str | None:
-        name = self._hosting.get(number)
-        return f"hosting: {name}, AS{number} of {self.about.dates[0]}" if name else None
-
 
 def _open(folder: Path, files: Sequence[Mapping[str, str]], _added: Sequence[Path]) -> Sequence[Witness]:
     listed = {entry["kind"]: entry for entry in files}
@@ -90,13 +91,15 @@ def _open(folder: Path, files: Sequence[Mapping[str, str]], _added: Sequence[Pat
     names = bytes(four["org_utf8"]).decode("utf-8").split("\n")
     four["names"] = [names[i] for i in order.tolist()]
     four["org_asn"] = four["org_asn"][order].astype(np.int64)
+    spans = np.diff(four["start"].astype(np.int64), append=1 << 32)
+    four["size_asn"], row = np.unique(four["asn"].astype(np.int64), return_inverse=True)
+    four["size"] = np.bincount(row, weights=spans).astype(np.int64)
     six = arrays(folder / listed["network_v6"]["file"])
-    hosting = {int(row["as_number"]): row["name"] for row in rows(folder / listed["hosting_as"]["file"])}
     day = date.fromisoformat(entry["date"])
     about = About(
         entry["title"], "network", (day,), entry["licence"], entry["attribution"], entry["file"], sha256(path)
     )
-    return [Networks(about, four, six, hosting)]
+    return [Networks(about, four, six)]
 
 
-WITNESS = Kind("network", "Autonomous system", ("network", "network_v6", "hosting_as"), _open)
+WITNESS = Kind("network", "Autonomous system", ("network", "network_v6"), _open)

@@ -89,11 +89,8 @@ def _inside(network: IPv4Network | IPv6Network, addresses: Addresses) -> NDArray
 
 def _watched(added: Sequence[Path]) -> list[Witness]:
     """Return the lists of networks that the analyst watches for, each a graded table of its own."""
-    out: list[Witness] = []
-    for place in (_store.folder(), *(path for path in added if path.is_dir())):
-        mine = [entry for entry in _store.entries(place) if entry.kind == _store.WATCH]
-        out += [_watch(place / entry.file, entry.name, entry.licence) for entry in mine]
-    return out
+    mine = ((place, entry) for place, entry in _store.used(added) if entry.kind == _store.WATCH)
+    return [_watch(_store.whole(place, entry), entry.name, entry.licence) for place, entry in mine]
 
 
 def watch(path: Path) -> Witness:

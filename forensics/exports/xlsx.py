@@ -31,6 +31,7 @@ SHEETS: Final[Mapping[str, str]] = {
     "hops": "start, kind, target, locators",
     "links": "operator_id, confidence, relation, a, b, since",
     "victims": "first_seen, source_ip",
+    "rarities": "kind, first_seen, source_ip",
     "beacons": "score DESC, source_ip, path",
     "hours": "weekday, hour",
     "zones": "fit DESC, offset_minutes",
