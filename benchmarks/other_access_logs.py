@@ -11,11 +11,13 @@ import sys
 import tempfile
 import time
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from access_log_generator import AGENTS, PATHS, _address
 
+from forensics.engines import local
 from forensics.evidence.find import find
 from forensics.identify import identify
 from forensics.reading import read
@@ -85,7 +87,13 @@ def _measure(path: Path, folder: Path) -> float:
     plan = identify(find([path]).evidence)
     with tempfile.TemporaryDirectory(dir=folder) as parts:
         start = time.process_time()
-        files = read(plan, Path(parts), workers=1, audit=lambda *_, **__: None, progress=lambda *_: None)
+        files = read(
+            plan,
+            Path(parts),
+            engine=partial(local.run, workers=1),
+            audit=lambda *_, **__: None,
+            progress=lambda *_: None,
+        )
         taken = time.process_time() - start
     for outcome, reason, records, size in files[plan[0].evidence.id].tally.rows():
         print(f"  {outcome} {reason}: {records:,} records, {size:,} bytes", file=sys.stderr)

@@ -143,7 +143,9 @@ def bind(db: duckdb.DuckDBPyConnection, folder: Path, name: str, schema: pa.Sche
     view = "all_events" if name == "events" else name
     if files:
         listed = ", ".join("'" + str(file).replace("'", "''") + "'" for file in files)
-        db.execute(f"CREATE OR REPLACE VIEW {view} AS SELECT * FROM read_parquet([{listed}])")  # noqa: S608
+        # A path such as year=2017/case would else give its rows a column.
+        plain = f"read_parquet([{listed}], hive_partitioning = false)"
+        db.execute(f"CREATE OR REPLACE VIEW {view} AS SELECT * FROM {plain}")  # noqa: S608
     else:
         nothing = schema.empty_table()
         db.register(f"_no_{name}", nothing)

@@ -8,7 +8,7 @@ from typing import ClassVar
 class ForensicsError(Exception):
     """Something only the analyst can mend; the message says what, where and what to do.
 
-    `exit_code` is what the command line returns (design: 2 usage, 3 evidence, 4 changed, 5 database, 6 output, 70 ours).
+    `exit_code` is what the command line returns (design: 2 usage, 3 evidence, 4 changed, 5 database, 6 output, 7 cluster, 70 ours).
     """
 
     exit_code: ClassVar[int] = 1
@@ -42,6 +42,12 @@ class OutputError(ForensicsError):
     """The case folder cannot be written: it exists, the disk is full, or the place is not ours to write."""
 
     exit_code = 6
+
+
+class ClusterError(ForensicsError):
+    """The cluster cannot be reached, was lost, or has a worker that would not give the same bytes."""
+
+    exit_code = 7
 
 
 class RejectsError(ForensicsError):

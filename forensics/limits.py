@@ -111,3 +111,6 @@ DECODER_DEATHS: Final = 8
 
 DATABASE_BYTES: Final = 640 * MIB
 """What the database holds while it analyses; the rest of a larger question is sorted on disk."""
+
+LARGE_SERVER: Final = 256 * MIB
+"""Stored bytes from which on a server of a fleet is worth all processes; smaller ones are analysed side by side."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
@@ -51,10 +53,11 @@ class SpanDone:
 
 @dataclass(slots=True)
 class JobDone:
-    """What became of a job, in the order of its spans."""
+    """What became of a job, in the order of its spans; `parts` are the files it wrote, below the job's folder, and their sizes."""
 
     number: int
     spans: list[SpanDone] = field(default_factory=list)
+    parts: dict[str, int] = field(default_factory=dict)
 
 
 def run(job: Job) -> JobDone:
@@ -67,9 +70,11 @@ def run(job: Job) -> JobDone:
     }
     try:
         done.spans = [_read(span, writers, held) for span, held in zip_longest(job.spans, job.held)]
-    finally:
+    except BaseException:
         for writer in writers.values():
-            writer.close()
+            writer.discard()
+        raise
+    done.parts = {writer.name: size for writer in writers.values() if (size := writer.close())}
     return done
 
 
@@ -120,10 +125,16 @@ def write_damages(number: int, folder: Path, damages: Sequence[tuple[str, int, t
 
 
 class _Writer:
-    """Collects batches of one table and writes row groups; a table without rows leaves no file."""
+    """Collects batches of one table and writes row groups; a table without rows leaves no file.
+
+    The part appears whole, by one rename: where a job is done twice (a lost worker, one that was slow), the same bytes take
+    the same place, and what a killed worker left half-written has a name that nobody reads.
+    """
 
     def __init__(self, job: Job, name: str, schema: pa.Schema) -> None:
-        self._path = job.folder / name / f"part-{job.number:06d}.parquet"
+        self.name = f"{name}/part-{job.number:06d}.parquet"
+        self._path = job.folder / self.name
+        self._partial = self._path.with_name(f".{self._path.name}.{secrets.token_hex(4)}.partial")
         self._schema = schema
         self._held: list[pa.RecordBatch] = []
         self._rows = 0
@@ -136,10 +147,22 @@ class _Writer:
             if self._rows >= _ROWS_A_GROUP:
                 self._flush()
 
-    def close(self) -> None:
+    def close(self) -> int:
+        """Publish the part and return its size; 0 if there is none."""
         self._flush()
+        if self._file is None:
+            return 0
+        self._file.close()
+        size = self._partial.stat().st_size
+        self._partial.replace(self._path)
+        return size
+
+    def discard(self) -> None:
+        """Leave nothing."""
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):
+                self._file.close()
+        self._partial.unlink(missing_ok=True)
 
     def _flush(self) -> None:
         if not self._held:
@@ -153,9 +176,9 @@ class _Writer:
     def _open(self) -> pq.ParquetWriter:
         self._path.parent.mkdir(exist_ok=True)
         if self._schema is not EVENTS:
-            return pq.ParquetWriter(self._path, self._schema, compression="zstd", compression_level=1)
+            return pq.ParquetWriter(self._partial, self._schema, compression="zstd", compression_level=1)
         return pq.ParquetWriter(
-            self._path,
+            self._partial,
             self._schema,
             compression="zstd",
             compression_level=1,

@@ -12,7 +12,9 @@ from forensics import __version__, enrichment
 from forensics.analysis import rules
 from forensics.case import Case, Draft, bind, draft, open_case, roomy
 from forensics.copies import copies
-from forensics.engines import local
+from forensics.earlier import reusable
+from forensics.engines import dask, local
+from forensics.engines._identity import identity
 from forensics.errors import EvidenceError, RejectsError
 from forensics.evidence.find import Found, find
 from forensics.evidence.ledger import REJECT, Tally
@@ -50,7 +52,9 @@ def analyze(
     geo: Sequence[Path] = (),
     watch: Sequence[Path] = (),
     workers: int | None = None,
+    scheduler: str | None = None,
     force: bool = False,
+    update: bool = False,
     progress: Callable[[str, int], None] = lambda _stage, _done: None,
     password: bytes | None = None,
     online: enrichment.Online | None = None,
@@ -64,7 +68,10 @@ def analyze(
         geo: more databases, beside the embedded ones and those of `geo add`.
         watch: lists of networks to watch for (network, label, grade, from, to, source).
         workers: processes; None is one a processor. The result does not depend on it.
+        scheduler: address of a Dask scheduler whose workers read the evidence in place of this machine's processes; they
+            must see the same paths. The result does not depend on it.
         force: replace an older case of that name.
+        update: the same, and take over what it read of evidence that is unchanged; the result is as without it.
         progress: told how the work goes on.
         password: what opens encrypted members of archives; it enters no output.
         online: how registries may be asked about addresses; None opens no socket.
@@ -78,12 +85,22 @@ def analyze(
     plan = identify(found.evidence, options)
     if not any(item.parser for item in plan):
         raise EvidenceError(_nothing(found, plan))
-    count = local.cores() if workers is None else max(1, workers)
-    with draft(Path(out), force=force, evidence=places) as building:
+    engine = (
+        partial(dask.run, scheduler=scheduler)
+        if scheduler
+        else partial(local.run, workers=local.cores() if workers is None else max(1, workers))
+    )
+    old = Path(out)
+    reused = reusable(old, plan, _options(options)) if update and old.exists() else None
+    with draft(Path(out), force=force or update, evidence=places) as building:
         building.audit(
-            "start", version=__version__, options=_options(options), paths=[str(p.absolute()) for p in places]
+            "start",
+            version=__version__,
+            identity=identity(),
+            options=_options(options),
+            paths=[str(p.absolute()) for p in places],
         )
-        files = read(plan, building.parts, workers=count, audit=building.audit, progress=progress)
+        files = read(plan, building.parts, engine=engine, audit=building.audit, progress=progress, reused=reused)
         for name, rows in {**accounts(plan, files), **_circumstances(found, witnesses, options)}.items():
             building.write_table(name, rows)
         with hashing_again(plan) as hashes:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import threading
+from collections import deque
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
-from forensics.engines import local
-from forensics.errors import EvidenceChangedError
+from forensics.errors import EvidenceChangedError, LedgerError, OutputError
 from forensics.evidence.ledger import REJECT, SKIP, Tally, check_file
 from forensics.evidence.open import Held, drain, open_both, open_raw, open_stored
 from forensics.limits import MIB, PART_BYTES, SOLID_PART_BYTES
@@ -21,8 +25,7 @@ from forensics.parse import Job, JobDone, run, write_damages
 from forensics.schemas import EVIDENCE, LEDGER, table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Mapping, Sequence
 
     import pyarrow as pa
 
@@ -49,24 +52,46 @@ class ReadFile:
         return max((stop for _, stop in self.spans), default=0)
 
 
+@dataclass(frozen=True, slots=True)
+class Reused:
+    """Parts of an earlier case that would come out the same: they are taken, and their evidence is not read again.
+
+    `tables` is where they lie, `done` what became of their jobs, from the first on. `spans` and `hashes` (SHA-256 and stored
+    size) are of the evidence that lies in them whole, by its id.
+    """
+
+    tables: Path
+    done: Sequence[JobDone]
+    spans: Mapping[str, Sequence[Mapping[str, Any]]]
+    hashes: Mapping[str, tuple[str, int]]
+
+
+_NOTHING: Final = Reused(Path(), (), {}, {})
+
+
 def read(
     plan: Sequence[Identified],
     parts: Path,
     *,
-    workers: int,
+    engine: Engine,
     audit: Callable[..., None],
     progress: Callable[[str, int], None],
+    reused: Reused | None = None,
 ) -> dict[str, ReadFile]:
     """Hash, cut, parse and account for everything in the plan; return what was learnt of each file by its id.
 
+    `engine` maps the work over the jobs, somewhere, and yields what it returns in their order.
     Parts of the events, rejects and skips tables appear in `parts`. LedgerError if one byte is not accounted for.
     """
     files = {item.evidence.id: ReadFile() for item in plan}
-    jobs = _jobs(_spans(plan, files, audit), parts)
+    taken = reused or _NOTHING
+    jobs = _jobs(_spans(plan, files, audit, taken), parts)
     number = -1
-    for done in local.run(run, jobs, workers=workers):
+    for job, done in chain(_taken(jobs, taken, parts), _done(jobs, engine)):
         number = done.number
         _account(done, files)
+        _check_parts(done, parts)
+        audit("part", number=number, parts=done.parts, spans=_told(job, done), reused=number < len(taken.done))
         progress("reading", sum(span.stop - span.start for span in done.spans))
     damages = []
     for item in plan:
@@ -79,18 +104,91 @@ def read(
                 damages.append((item.evidence.id, file.size, file.damage))
         check_file(item.evidence.label, file.spans, file.stream_size, file.tally)
     write_damages(number + 1, parts, damages)
+    for path in parts.glob("*/.*.partial"):
+        path.unlink()
     return files
 
 
+def _done(jobs: Iterator[Job], engine: Engine) -> Iterator[tuple[Job, JobDone]]:
+    """Yield each job with what became of it; of the job without the bytes that it brought."""
+    under_way: deque[Job] = deque()
+
+    def passing() -> Iterator[Job]:
+        for job in jobs:
+            under_way.append(replace(job, held=()))
+            yield job
+
+    for done in engine(run, passing()):
+        yield under_way.popleft(), done
+
+
+def _taken(jobs: Iterator[Job], reused: Reused, parts: Path) -> Iterator[tuple[Job, JobDone]]:
+    """Yield the first jobs with what became of them before, their parts put in place; LedgerError if they are others."""
+    for done, job in zip(reused.done, jobs, strict=False):
+        before = [(span.evidence_id, span.start, span.stop) for span in done.spans]
+        now = [(span.evidence.id, span.start, span.stop) for span in job.spans]
+        if len(now) != len(before) or any(
+            (a[0], a[1]) != (b[0], b[1]) or b[2] not in {None, a[2]} for a, b in zip(before, now, strict=True)
+        ):
+            raise LedgerError(f"part {done.number} of the earlier case is of other spans. This is a bug of c2trail.")
+        for name in done.parts:
+            (parts / name).parent.mkdir(exist_ok=True)
+            shutil.copyfile(reused.tables / name, parts / name)
+        yield job, done
+
+
+def _told(job: Job, done: JobDone) -> list[dict[str, Any]]:
+    """Return what a later analysis needs to take a part over."""
+    return [
+        {
+            "evidence_id": one.evidence_id,
+            "start": one.start,
+            "stop": one.stop,
+            "asked": span.stop,
+            "first_ordinal": span.first_ordinal,
+            "settings": [list(pair) for pair in span.settings],
+            "recount": one.recount,
+            "tally": [list(row) for row in one.tally.rows()],
+        }
+        for span, one in zip(job.spans, done.spans, strict=True)
+    ]
+
+
+def _check_parts(done: JobDone, parts: Path) -> None:
+    """Raise OutputError if a part is not here as its worker wrote it."""
+    for name, size in done.parts.items():
+        try:
+            here = (parts / name).stat().st_size
+        except OSError:
+            here = -1
+        if here != size:
+            raise OutputError(
+                f"{parts / name}: a worker wrote {size} bytes, here it has {'none' if here < 0 else here}; "
+                "the folder of the case must lie on storage that all workers share"
+            )
+
+
+Engine = Callable[[Callable[[Job], JobDone], Iterator[Job]], Iterator[JobDone]]
 _Piece = tuple[Span, Held | None]
 
 
-def _spans(plan: Sequence[Identified], files: dict[str, ReadFile], audit: Callable[..., None]) -> Iterator[_Piece]:
+def _spans(
+    plan: Sequence[Identified], files: dict[str, ReadFile], audit: Callable[..., None], reused: Reused
+) -> Iterator[_Piece]:
     """Yield the spans of every file while its stored bytes are being hashed; compressed ones bring their bytes along."""
     for item in plan:
         evidence = item.evidence
         file = files[evidence.id]
         file.stat = _stat(evidence)
+        if evidence.id in reused.spans and item.parser is not None:
+            file.sha256, file.size = reused.hashes[evidence.id]
+            for told in reused.spans[evidence.id]:
+                settings = tuple((name, value) for name, value in told["settings"])
+                stop = told["asked"]
+                span = Span(evidence, item.parser.name, told["start"], stop, told["first_ordinal"], settings)
+                yield span, None if evidence.divisible or stop is None else Held(b"")
+            audit("evidence_read", evidence_id=evidence.id, path=str(evidence.path), sha256=file.sha256, reused=True)
+            continue
         hasher = hashlib.sha256()
         passing = _Passing()
         if item.parser is None or evidence.divisible:

@@ -35,6 +35,9 @@ LAYERS = [
 ]
 """From the bottom up. Folders of one layer never import each other; modules of the lowest and of the case layer may."""
 
+next(layer for layer in LAYERS if "pipeline" in layer).add("earlier")
+LAYERS.insert(LAYERS.index({"console"}), {"fleet"})
+
 STRANGERS = {"parsers", "enrichment", "analysis", "reports", "engines"}
 
 

@@ -58,6 +58,13 @@ def test_an_existing_folder_is_never_overwritten(tmp_path: Path) -> None:
         forensics.analyze(source, out=tmp_path / "case", force=True)
 
 
+def test_an_equals_sign_in_the_path_of_a_case_is_no_column(tmp_path: Path) -> None:
+    """DuckDB would take `year=2017` in the path of a Parquet file for a column of its rows."""
+    plain = forensics.analyze(log(tmp_path / "access_log"), out=tmp_path / "plain", workers=1)
+    odd = forensics.analyze(tmp_path / "access_log", out=tmp_path / "year=2017" / "case=1", workers=1)
+    assert digests(odd.folder) == digests(plain.folder)
+
+
 def test_force_replaces_a_case_and_nothing_else(tmp_path: Path) -> None:
     forensics.analyze(log(tmp_path / "access_log", 5), out=tmp_path / "case", workers=1)
     case = forensics.analyze(log(tmp_path / "access_log", 7), out=tmp_path / "case", workers=1, force=True)

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import forensics
-from forensics.analysis import _segments, beacons
+from forensics.analysis import _backwards, _segments, beacons
 from forensics.analysis._segments import spread
 from forensics.case import Case, connect, roomy
 from forensics.reports._cells import LONG, cell, csv_lines
@@ -146,3 +146,16 @@ def test_a_question_too_large_for_the_databases_memory_is_asked_again_with_all_t
 def test_nothing_that_was_spilt_stays_in_a_case(regular: Case) -> None:
     assert not list(regular.folder.rglob(".*"))
     assert {path.stem for path in (regular.folder / "tables").glob("*.parquet")} <= set(TABLES)
+
+
+@pytest.mark.parametrize(("held", "read"), [(1 << 20, 1 << 20), (2000, 500), (1, 7)])
+def test_times_that_go_back_are_counted_in_one_pass_as_a_window_over_all_would(
+    demo_case: Case, monkeypatch: pytest.MonkeyPatch, held: int, read: int
+) -> None:
+    """With too few rows held back the order is lost, which is seen, and the database sorts."""
+    monkeypatch.setattr(_backwards, "HELD", held)
+    monkeypatch.setattr(_backwards, "_READ", read)
+    with demo_case.database() as db:
+        counted = _backwards.times_back(db, -1, -1)
+        assert counted == _backwards._sorted(db, -1, -1)
+        assert sum(counted.values()) > 0

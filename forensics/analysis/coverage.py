@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
+from forensics.analysis._backwards import times_back
 from forensics.analysis._words import CLOCK_STEP
 from forensics.answers import COVERAGE
 from forensics.model import Rule
@@ -100,14 +101,9 @@ def _numbers(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
 
 def _back(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
     """Count records whose time lies before that of the record before them by more than clocks and threads explain."""
-    step = int(CLOCK_STEP.total_seconds())
-    found = db.sql(f"""
-        WITH follow AS (
-            SELECT evidence_id, log_format, epoch(lag(time) OVER (PARTITION BY evidence_id ORDER BY log_ordinal, log_offset) - time) AS back
-            FROM events WHERE time IS NOT NULL AND coalesce(flags, '') NOT LIKE '%recovered%')
-        SELECT evidence_id, count(*) FILTER (WHERE back > CASE WHEN log_format IN ('evtx', 'evt') THEN {step} ELSE {_LATE_S} END)
-               AS times_back FROM follow GROUP BY evidence_id ORDER BY evidence_id""").to_arrow_table()
-    yield from found.to_pylist()
+    counted = times_back(db, int(CLOCK_STEP.total_seconds()), _LATE_S)
+    for evidence_id in sorted(counted):
+        yield {"evidence_id": evidence_id, "times_back": counted[evidence_id]}
 
 
 def _silence(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:

@@ -17,6 +17,13 @@ class Format(enum.StrEnum):
     JSONL = "jsonl"
 
 
+class EngineName(enum.StrEnum):
+    """Where evidence is read."""
+
+    LOCAL = "local"
+    DASK = "dask"
+
+
 CaseFolder = Annotated[Path, typer.Argument(metavar="CASE", help="A case folder made by analyze or demo.")]
 Out = Annotated[Path, typer.Option("--out", "-o", help="The case folder to make.")]
 Geo = Annotated[
@@ -27,6 +34,12 @@ Watch = Annotated[
     typer.Option("--watch", help="A CSV of networks to watch for: network,label,grade,from,to,source. Repeatable."),
 ]
 Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Processes; the result does not depend on it.")]
+Engine = Annotated[
+    EngineName, typer.Option("--engine", help="local: processes of this machine; dask: an existing cluster.")
+]
+Scheduler = Annotated[
+    str | None, typer.Option("--scheduler", metavar="tcp://HOST:PORT", help="The scheduler of the cluster.")
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace an older case of that name.")]
 Show = Annotated[Format, typer.Option("--format", help="table for reading; csv and jsonl for pipes.")]
 Zone = Annotated[

@@ -10,12 +10,15 @@ import typer
 from forensics.cli._options import (
     AskAbout,
     AskPassword,
+    Engine,
+    EngineName,
     Force,
     Geo,
     Online,
     Out,
     PasswordFile,
     Patterns,
+    Scheduler,
     Shadows,
     Watch,
     Workers,
@@ -23,7 +26,7 @@ from forensics.cli._options import (
     Zone,
 )
 from forensics.cli._running import draw_timeline, online_as_typed, orderly, password_in
-from forensics.errors import EvidenceError
+from forensics.errors import EvidenceError, UsageError
 
 
 def analyze(
@@ -35,6 +38,8 @@ def analyze(
     watch: Watch = None,
     as_of: Annotated[str, typer.Option("--as-of", help="event, or a date: place addresses as of that day.")] = "event",
     workers: Workers = None,
+    engine: Engine = EngineName.LOCAL,
+    scheduler: Scheduler = None,
     recover: Annotated[
         bool, typer.Option("--recover", help="Also read EVTX slack and damaged places; flagged.")
     ] = False,
@@ -48,6 +53,12 @@ def analyze(
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 10 if any record could not be read.")] = False,
     force: Force = False,
+    update: Annotated[
+        bool,
+        typer.Option(
+            "--update", help="Replace the case of that name, and take over what is unchanged: the result is the same."
+        ),
+    ] = False,
     password_file: PasswordFile = None,
     ask_password: AskPassword = False,
     shadow_copies: Shadows = False,
@@ -62,6 +73,8 @@ def analyze(
     from forensics.model import Options
 
     with orderly():
+        if (engine is EngineName.DASK) != (scheduler is not None):
+            raise UsageError("--engine dask and --scheduler tcp://HOST:PORT go together")
         options = Options(
             zone=zone,
             patterns=tuple(pattern or ()),
@@ -78,7 +91,9 @@ def analyze(
             geo or [],
             workers,
             watch=watch or [],
+            scheduler=scheduler,
             force=force,
+            update=update,
             password=password_in(password_file, ask=ask_password),
             online=online_as_typed(online, yes, ask_about),
         )
@@ -100,7 +115,9 @@ def _run(
     geo: list[Path],
     workers: int | None,
     *,
+    scheduler: str | None = None,
     force: bool,
+    update: bool = False,
     password: bytes | None = None,
     watch: list[Path] | None = None,
     online: Any = None,
@@ -118,7 +135,9 @@ def _run(
             geo=geo,
             watch=watch or (),
             workers=workers,
+            scheduler=scheduler,
             force=force,
+            update=update,
             progress=progress.advance,
             password=password,
             online=online,

@@ -32,14 +32,15 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def run(work: Callable[[J], R], jobs: Iterable[J], *, workers: int) -> Iterator[R]:
+def run(work: Callable[[J], R], jobs: Iterable[J], *, workers: int, apart: bool = False) -> Iterator[R]:
     """Yield `work(job)` for each job in order; with one worker in this process, else in that many others.
 
-    The first few jobs are looked at before any process is started: a single small job is not worth one.
+    The first few jobs are looked at before any process is started: a single small job is not worth one, unless it must be
+    done `apart`, where it can end no process but its own.
     """
     ready = iter(jobs)
     first = list(islice(ready, 2))
-    if workers <= 1 or len(first) < 2:
+    if not apart and (workers <= 1 or len(first) < 2):
         yield from map(work, first)
         yield from map(work, ready)
         return

@@ -1,0 +1,217 @@
+"""A real scheduler and real workers on this machine: the same case comes out as from local processes, whatever happens to them."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import forensics
+from forensics.cli import app
+from forensics.engines import dask
+from forensics.errors import ClusterError, OutputError, UsageError
+
+pytest.importorskip("distributed")
+
+LINE = b'192.0.2.%d - - [18/Jan/2017:10:%02d:%02d +0100] "GET /%d.jsp HTTP/1.1" 200 %d\n'
+
+
+class Cluster:
+    """Processes as an operator starts them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self.file = folder / "scheduler.json"
+
+    def start(self, *arguments: str, **env: str) -> subprocess.Popen[bytes]:
+        with (self.folder / f"log{len(self.processes)}").open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", *arguments], stdout=log, stderr=log, cwd=self.folder, env={**os.environ, **env}
+            )
+        self.processes.append(process)
+        return process
+
+    def scheduler(self, **env: str) -> str:
+        self.start(
+            "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard",
+            "--scheduler-file", str(self.file), **env,
+        )  # fmt: skip
+        for _ in range(600):
+            if self.file.exists() and self.file.read_text().strip():
+                return str(json.loads(self.file.read_text())["address"])
+            time.sleep(0.05)
+        raise AssertionError((self.folder / "log0").read_text())
+
+    def worker(self, **env: str) -> subprocess.Popen[bytes]:
+        return self.start(
+            "distributed.cli.dask_worker", "--scheduler-file", str(self.file), "--nthreads", "1", "--no-nanny",
+            "--no-dashboard", "--death-timeout", "60", "--local-directory", str(self.folder), **env,
+        )  # fmt: skip
+
+    def stop(self) -> None:
+        for process in reversed(self.processes):
+            process.terminate()
+        for process in self.processes:
+            try:
+                process.wait(3)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+@pytest.fixture
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    made = Cluster(tmp_path_factory.mktemp("cluster"))
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def evidence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Some fifty parts of work: a plain log, a compressed one, and a file that is none."""
+    monkeypatch.setattr("forensics.evidence.spans.SPAN_BYTES", 10_000)
+    monkeypatch.setattr("forensics.reading.PART_BYTES", 10_000)
+    folder = tmp_path / "seized"
+    folder.mkdir()
+    lines = [LINE % (n % 200, n // 60 % 60, n % 60, n % 9, n) for n in range(3000)]
+    (folder / "access_log.2017-01-18.txt").write_bytes(b"".join(lines) + b"junk\n")
+    (folder / "access_log.2017-01-19.txt.gz").write_bytes(gzip.compress(b"".join(lines), mtime=0))
+    (folder / "notes.txt").write_bytes(b"no log\n")
+    return folder
+
+
+def digests(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != "audit.jsonl"
+    }
+
+
+def test_a_worker_killed_in_mid_run_costs_nothing_and_doubles_nothing(
+    cluster: Cluster, evidence: Path, tmp_path: Path
+) -> None:
+    here = forensics.analyze(evidence, out=tmp_path / "local", workers=1)
+    address = cluster.scheduler()
+    first, _ = cluster.worker(), cluster.worker()
+    told: list[int] = []
+
+    def progress(stage: str, done: int) -> None:
+        if stage == "reading":
+            told.append(done)
+            if len(told) == 5:
+                first.send_signal(signal.SIGKILL)
+                first.wait()
+
+    there = forensics.analyze(evidence, out=tmp_path / "dask", scheduler=address, progress=progress)
+    assert first.returncode == -signal.SIGKILL
+    assert digests(there.folder) == digests(here.folder)
+    assert len(told) == len(list((here.folder / "tables" / "events").iterdir()))
+    assert sum(told) == sum(row["stream_size"] for row in here.table("evidence").to_pylist() if row["parser"])
+
+
+def test_no_scheduler_is_one_clear_line_and_the_older_case_stands(evidence: Path, tmp_path: Path) -> None:
+    case = forensics.analyze(evidence, out=tmp_path / "case", workers=1)
+    before = digests(case.folder)
+    command = ["analyze", str(evidence), "-o", str(case.folder), "--force", "--engine", "dask"]
+    done = CliRunner().invoke(app, [*command, "--scheduler", "tcp://127.0.0.1:9"])
+    assert done.exit_code == ClusterError.exit_code
+    assert "no Dask scheduler answers at tcp://127.0.0.1:9" in done.output
+    assert digests(case.folder) == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["case", "seized"]
+
+
+def test_a_scheduler_without_workers_and_one_with_a_worker_of_another_version_are_told(
+    cluster: Cluster, evidence: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = cluster.scheduler()
+    monkeypatch.setattr(dask, "_WORKERS_S", 1)
+    with pytest.raises(ClusterError, match="has no worker"):
+        forensics.analyze(evidence, out=tmp_path / "case", scheduler=address)
+    monkeypatch.setattr(dask, "_WORKERS_S", 60)
+    other = shutil.copytree(Path(forensics.__file__).parent, tmp_path / "other" / "forensics")
+    (other / "columns.py").write_text((other / "columns.py").read_text() + "# changed\n")
+    cluster.worker(PYTHONPATH=str(other.parent))
+    with pytest.raises(
+        ClusterError, match=r"worker tcp://.* differs from this machine in code \([0-9a-f]+, here [0-9a-f]+\)"
+    ):
+        forensics.analyze(evidence, out=tmp_path / "case", scheduler=address)
+    assert not (tmp_path / "case").exists()
+
+
+def test_storage_that_vanishes_ends_the_run_and_leaves_nothing(
+    cluster: Cluster, evidence: Path, tmp_path: Path
+) -> None:
+    address = cluster.scheduler()
+    cluster.worker()
+    out = tmp_path / "out"
+    out.mkdir()
+
+    def vanish(stage: str, done: int) -> None:
+        del done
+        if stage == "reading":
+            for path in out.glob(".case.*/tables/events"):
+                path.rename(tmp_path / f"gone{time.monotonic_ns()}")
+
+    with pytest.raises(OutputError, match=r"storage that all workers share|cannot write the case"):
+        forensics.analyze(evidence, out=out / "case", scheduler=address, progress=vanish)
+    assert not list(out.iterdir())
+
+
+def test_an_engine_and_its_scheduler_go_together(evidence: Path, tmp_path: Path) -> None:
+    for options in (["--engine", "dask"], ["--scheduler", "tcp://127.0.0.1:9"]):
+        done = CliRunner().invoke(app, ["analyze", str(evidence), "-o", str(tmp_path / "case"), *options])
+        assert done.exit_code == UsageError.exit_code
+        assert "go together" in done.output
+
+
+def _slow_once(job: Path) -> str:
+    """Work that hangs the first time it is done."""
+    marker = job / "begun"
+    if not marker.exists():
+        marker.touch()
+        time.sleep(60)
+        return "late"
+    return "done"
+
+
+def _end(job: Path) -> str:
+    os._exit(9)
+    return str(job)
+
+
+def test_a_part_that_takes_too_long_is_given_to_another_worker(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dask, "_SPAN_S", 8)
+    here = str(Path(__file__).parent)
+    address = cluster.scheduler(PYTHONPATH=here)
+    cluster.worker(PYTHONPATH=here), cluster.worker(PYTHONPATH=here)
+    assert list(dask.run(_slow_once, [tmp_path], scheduler=address)) == ["done"]
+
+
+def test_a_part_that_ends_every_worker_is_told_and_not_tried_for_ever(cluster: Cluster, tmp_path: Path) -> None:
+    here = str(Path(__file__).parent)
+    address = cluster.scheduler(PYTHONPATH=here)
+    for _ in range(5):
+        cluster.worker(PYTHONPATH=here)
+    with pytest.raises(ClusterError, match="ended 4 workers"):
+        list(dask.run(_end, [tmp_path], scheduler=address))
+
+
+def test_a_scheduler_that_cannot_load_the_work_is_told(cluster: Cluster, tmp_path: Path) -> None:
+    address = cluster.scheduler()
+    cluster.worker()
+    with pytest.raises(ClusterError, match="cannot load c2trail"):
+        list(dask.run(_end, [tmp_path], scheduler=address))

@@ -1,0 +1,126 @@
+"""A second analysis of more evidence: what is unchanged is not read again, and the case is the one from scratch, byte for byte."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import forensics
+from forensics import parse, reading
+from forensics.cli import app
+from forensics.errors import EvidenceChangedError
+from forensics.model import Options
+
+LINE = b'192.0.2.%d - - [%02d/Jan/2017:10:%02d:%02d +0100] "GET /%d.jsp HTTP/1.1" 200 %d\n'
+
+
+def log(day: int, lines: int = 600) -> bytes:
+    return b"".join(LINE % (n % 200, day, n // 60 % 60, n % 60, n % 9, n) for n in range(lines)) + b"junk\n"
+
+
+@pytest.fixture
+def evidence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr("forensics.evidence.spans.SPAN_BYTES", 10_000)
+    monkeypatch.setattr("forensics.reading.PART_BYTES", 10_000)
+    folder = tmp_path / "seized"
+    folder.mkdir()
+    for day in range(10, 14):
+        (folder / f"access_log.2017-01-{day}.txt").write_bytes(log(day))
+    (folder / "access_log.2017-01-14.txt.gz").write_bytes(gzip.compress(log(14), mtime=0))
+    (folder / "access_log.2017-01-15.txt").write_bytes(log(15, 20))
+    (folder / "access_log.2017-01-16.txt").write_bytes(b"no log at all\n")
+    return folder
+
+
+def digests(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != "audit.jsonl"
+    }
+
+
+def audit(case: forensics.Case, action: str) -> list[dict[str, object]]:
+    lines = [json.loads(line) for line in (case.folder / "audit.jsonl").read_bytes().splitlines()]
+    return [line for line in lines if line["action"] == action]
+
+
+def updated(evidence: Path, tmp_path: Path, **more: object) -> tuple[forensics.Case, list[str]]:
+    """Update the case; it must be what one from scratch is. Return it and the labels of what was parsed for it."""
+    parsed: list[str] = []
+    plain = parse._read
+
+    def watching(span: object, *rest: object) -> object:
+        parsed.append(span.evidence.label.rpartition("/")[2])  # type: ignore[attr-defined]
+        return plain(span, *rest)  # type: ignore[arg-type]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parse, "_read", watching)
+        case = forensics.analyze(evidence, out=tmp_path / "case", workers=1, update=True, **more)  # type: ignore[arg-type]
+    shutil.rmtree(tmp_path / "scratch", ignore_errors=True)
+    scratch = forensics.analyze(evidence, out=tmp_path / "scratch", workers=1, **more)  # type: ignore[arg-type]
+    assert digests(case.folder) == digests(scratch.folder)
+    return case, sorted(set(parsed))
+
+
+def test_what_is_added_behind_is_read_and_what_was_there_is_not(evidence: Path, tmp_path: Path) -> None:
+    forensics.analyze(evidence, out=tmp_path / "case", workers=1)
+    (evidence / "access_log.2017-01-17.txt").write_bytes(log(17))
+    case, parsed = updated(evidence, tmp_path)
+    # The last part was closed by the end of the evidence: whatever has a span in it is read again.
+    assert parsed == ["access_log.2017-01-14.txt.gz", "access_log.2017-01-15.txt", "access_log.2017-01-17.txt"]
+    taken = {str(line["evidence_id"]) for line in audit(case, "evidence_read") if line.get("reused")}
+    assert taken == {"E0001", "E0002", "E0003", "E0004"}
+    (evidence / "access_log.2017-01-18.txt").write_bytes(log(18))
+    _, again = updated(evidence, tmp_path)
+    assert "access_log.2017-01-14.txt.gz" not in again
+    assert "access_log.2017-01-18.txt" in again
+
+
+def test_what_changed_and_all_behind_it_is_read_again(evidence: Path, tmp_path: Path) -> None:
+    forensics.analyze(evidence, out=tmp_path / "case", workers=1)
+    changed = evidence / "access_log.2017-01-12.txt"
+    changed.write_bytes(changed.read_bytes().replace(b"/3.jsp", b"/8.jsp"))
+    _, parsed = updated(evidence, tmp_path)
+    assert "access_log.2017-01-10.txt" not in parsed
+    assert {"access_log.2017-01-12.txt", "access_log.2017-01-14.txt.gz"} <= set(parsed)
+
+
+def test_what_was_taken_away_is_gone(evidence: Path, tmp_path: Path) -> None:
+    forensics.analyze(evidence, out=tmp_path / "case", workers=1)
+    (evidence / "access_log.2017-01-13.txt").unlink()
+    updated(evidence, tmp_path)
+
+
+def test_other_options_or_other_code_take_nothing_over(
+    evidence: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forensics.analyze(evidence, out=tmp_path / "case", workers=1)
+    _, parsed = updated(evidence, tmp_path, options=Options(zone="Asia/Seoul"))
+    assert len(parsed) == 6
+    monkeypatch.setattr("forensics.earlier.identity", lambda: {"code": "other"})
+    _, parsed = updated(evidence, tmp_path, options=Options(zone="Asia/Seoul"))
+    assert len(parsed) == 6
+
+
+def test_a_case_that_was_tampered_with_gives_nothing_and_stands(evidence: Path, tmp_path: Path) -> None:
+    case = forensics.analyze(evidence, out=tmp_path / "case", workers=1)
+    part = next((case.folder / "tables" / "events").iterdir())
+    part.write_bytes(part.read_bytes()[:-1] + b"X")
+    before = digests(case.folder)
+    with pytest.raises(EvidenceChangedError, match="nothing is taken from such a case"):
+        forensics.analyze(evidence, out=tmp_path / "case", workers=1, update=True)
+    assert digests(case.folder) == before
+
+
+def test_an_update_of_no_case_is_an_analysis(evidence: Path, tmp_path: Path) -> None:
+    done = CliRunner().invoke(
+        app, ["analyze", str(evidence), "-o", str(tmp_path / "case"), "--update", "--workers", "1"]
+    )
+    assert done.exit_code == 0, done.output
+    assert reading._NOTHING.done == ()
