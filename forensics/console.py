@@ -18,7 +18,7 @@ from rich.text import Text
 
 from forensics import _tables_view, _timeline_view
 from forensics.errors import UsageError
-from forensics.reports._cells import csv_lines, json_line
+from forensics.reports._cells import csv_lines, json_line, plain
 from forensics.text import shown, visible
 
 if TYPE_CHECKING:
@@ -259,15 +259,12 @@ def draw_shown(found: Shown, locator: str) -> None:
         console.print(Text(visible(found.raw.decode("utf-8", "surrogateescape"))), soft_wrap=True)
     if found.cut:
         say("(the record is longer than what is shown)")
-    console.print(
-        Text(f"\nread by {found.evidence['parser'] or 'nobody'} as {found.outcome}", style="bold"), soft_wrap=True
-    )
+    how = "".join(f"; {name} {value}" for name, value in sorted(found.evidence["settings"].items()) if value)
+    reader = f"\nread by {found.evidence['parser'] or 'nobody'} as {found.outcome}{shown(how)}"
+    console.print(Text(reader, style="bold"), soft_wrap=True)
     for name, value in found.row.items():
         if value is not None:
-            console.print(
-                Text(f"  {name:<28}{_tables_view.cell_text(value) if not isinstance(value, int) else value}"),
-                soft_wrap=True,
-            )
+            console.print(Text(f"  {name:<28}{shown(str(plain(value)))}"), soft_wrap=True)
 
 
 def _dump(raw: bytes) -> Iterator[str]:
