@@ -63,7 +63,7 @@ def test_no_cell_of_an_export_is_a_formula_and_none_is_a_link(odd: dict[str, byt
         for name in book.namelist():
             part = book.read(name).decode()
             assert "<f>" not in part, name
-            assert "hyperlink" not in part.replace("hyperlinks/", ""), name
+            assert "<hyperlink" not in part, name
             assert not forbidden(part.replace("\r", "")), name
     cells = [cell for sheet in sheets(odd["xlsx"]) for row in sheet.iter_rows() for cell in row]
     assert len(cells) > 1000
