@@ -41,6 +41,8 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "links": ("operator_id", "relation", "a", "b", "since", "until", "confidence"),
     "chain": ("operator_id", "session_uid", "source_ip", "country_iso_code", "rare_grade", "since", "until", "next_source_ip", "gap_s", "flags"),
     "witnesses": ("file", "kind", "from", "to", "licence", "name"),
+    "people": ("session_uid", "person", "held_to_be", "confidence"),
+    "source_windows": ("source_ip", "since", "until", "hours", "role", "confidence"),
     "hops": ("kind", "start", "end", "source_ip", "target", "target_ip", "user_name", "user_basis", "duration_s", "session_uid", "confidence"),
     "beacons": ("source_ip", "path", "category", "score", "period_s", "jitter_s", "requests", "days", "clients_estimate", "first_seen", "last_seen"),
     "victims": ("source_ip", "country_iso_code", "as_organization_name", "first_seen", "last_seen", "requests", "bytes", "clients_estimate", "confidence"),

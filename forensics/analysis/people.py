@@ -128,8 +128,9 @@ def _habits(db: duckdb.DuckDBPyConnection) -> dict[str, Row]:
 
 def _judged(one: _Person, known: list[_Person], habits: dict[str, Row]) -> tuple[str, str, list[Row]]:
     if one.ties:
-        reasons = [tie.reason for tie in one.ties]
-        sure = sum(tie.reason["weight"] >= _PROOF for tie in one.ties)
+        # Each session of a person says the same of a shared address: once is enough.
+        reasons = list({tie.reason["sentence"]: tie.reason for tie in one.ties}.values())
+        sure = any(tie.reason["weight"] >= _PROOF for tie in one.ties)
         return OPERATOR, _SURE if sure else _LIKELY, reasons[:12]
     if not known and _at_own_application(one, habits):
         said = (
