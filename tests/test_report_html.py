@@ -21,6 +21,7 @@ from forensics.reports._html import listing
 from forensics.reports._html import page as page_module
 from forensics.reports._html.page import LIBRARIES
 from forensics.reports.report_html import REPORT
+from forensics.schemas import TABLES
 from forensics.text import visible
 
 
@@ -141,6 +142,19 @@ def test_the_page_carries_the_timeline_whole_and_in_order(demo_case: Case, sampl
 def test_the_same_tables_make_the_same_bytes(demo_case: Case, sample: bytes) -> None:
     with demo_case.database() as db:
         assert b"".join(REPORT.write(db)) == sample
+
+
+def test_a_session_without_an_end_in_evidence_is_not_drawn_to_the_end_of_time() -> None:
+    rows = tables("x")
+    sessions = rows["sessions"].set_column(
+        rows["sessions"].schema.get_field_index("end"), "end", pa.array([None], TABLES["sessions"].field("end").type)
+    )
+    still = re.search(rb'<svg.*?id="still-title".*?</svg>', page_of({**rows, "sessions": sessions}), re.DOTALL)
+    assert still
+    assert b'class="open"' in still[0]
+    widths = [float(width) for width in re.findall(rb'<rect class="span"[^>]* width="([0-9.]+)"', still[0])]
+    assert len(widths) == 1
+    assert widths[0] < 5
 
 
 def test_a_case_without_any_row_makes_a_page() -> None:

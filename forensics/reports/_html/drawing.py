@@ -67,6 +67,8 @@ class Drawing:
     lanes: list[Label] = field(default_factory=list)
     spans: list[Bar] = field(default_factory=list)
     stays: list[Bar] = field(default_factory=list)
+    open: list[Label] = field(default_factory=list)
+    """Where sessions go on whose end is not in evidence."""
     names: list[Label] = field(default_factory=list)
     marks: list[tuple[str, str]] = field(default_factory=list)
     rare: list[Label] = field(default_factory=list)
@@ -149,7 +151,9 @@ def _sessions(out: Drawing, db: duckdb.DuckDBPyConnection, known: Known, shown: 
     ends: list[float] = []
     for row in rows_of(db, query, SESSIONS):
         start = microseconds(row["start"])
-        stop = microseconds(row["end"]) if row["end"] else shown.stop
+        seen = stays(row["stays"])
+        known_until = max((when for stay in seen for when in stay[1:] if when is not None), default=start)
+        stop = microseconds(row["end"]) if row["end"] else known_until
         x, end = shown.x(start), shown.x(stop)
         lane = next((i for i, taken in enumerate(ends) if x >= taken), len(ends))
         if lane >= _SESSION_LANES:
@@ -159,9 +163,11 @@ def _sessions(out: Drawing, db: duckdb.DuckDBPyConnection, known: Known, shown: 
             ends.append(0.0)
         ends[lane] = max(end, x + 9 * len(row["session_uid"])) + 8
         top = y + lane * (_LANE + 12)
+        if row["end"] is None:
+            out.open.append(Label(end, top + 19, ""))
         out.spans.append(Bar(x, max(1.0, round(end - x, 1)), top + 12))
         out.names.append(Label(x, top + 8, cut(row["session_uid"], 20)))
-        for stay in stays(row["stays"]):
+        for stay in seen:
             left = shown.x(stay[1])
             right = shown.x(stay[2]) if stay[2] is not None else end
             out.stays.append(Bar(left, max(2.0, round(right - left, 1)), top + 12, stay[0] in known.rare))

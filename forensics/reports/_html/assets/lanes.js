@@ -5,15 +5,21 @@ const lanes = (() => {
   const SESSION_LANES = 14;
   const HEIGHT = { axis: 26, rare: 20, flag: 17, session: 28, act: 30 };
 
+  /** Until when a session is known to have been: its end, or the last that its stays say. */
+  function known(session) {
+    if (session.end !== null) return session.end;
+    return session.stays.reduce((last, [, since, until]) => Math.max(last, since, until || since), session.start);
+  }
+
   /** Place sessions one below the other where they overlap; those that find no lane share the last. */
-  function packed(sessions, end) {
+  function packed(sessions) {
     const ends = [];
     return sessions.map((session) => {
-      const stop = session.end === null ? end : session.end;
+      const stop = known(session);
       let lane = ends.findIndex((taken) => session.start >= taken);
       if (lane < 0) lane = Math.min(ends.length, SESSION_LANES - 1);
       ends[lane] = Math.max(ends[lane] || 0, stop);
-      return { session, stop, lane };
+      return { session, stop, lane, open: session.end === null };
     });
   }
 
@@ -38,14 +44,14 @@ const lanes = (() => {
     }
     for (const session of acts.sessions) {
       low = Math.min(low, session.start);
-      high = Math.max(high, session.end === null ? session.start : session.end);
+      high = Math.max(high, known(session));
     }
     const around = Math.max(60_000, (high - low) / 50);
     return [low - around, high + around];
   }
 
   const whole = acts.size ? extent() : [0, 1];
-  const rows = packed(acts.sessions, whole[1]);
+  const rows = packed(acts.sessions);
   const sessionLanes = rows.reduce((most, row) => Math.max(most, row.lane + 1), 0);
 
   /** Where each band begins, for a number of rows of flags. */

@@ -8,6 +8,7 @@ const timeline = (() => {
   const LEFT = 128;
   const RIGHT = 14;
   const FLAG_ROWS = 6;
+  const OPEN = 26; /* the dashes behind a session whose end is not in evidence */
 
   const canvas = el("canvas", {
     tabindex: "0",
@@ -158,6 +159,11 @@ const timeline = (() => {
       pen.strokeStyle = colour.operator;
       pen.lineWidth = 1;
       pen.strokeRect(left + 0.5, top + 0.5, Math.max(1, right - left - 1), 13);
+      if (row.open) {
+        pen.setLineDash([3, 3]);
+        pen.strokeRect(right + 0.5, top + 7.5, OPEN, 0);
+        pen.setLineDash([]);
+      }
       for (const [, since, until, grade] of row.session.stays) {
         const a = view(since);
         const b = until === null ? right : view(until);
@@ -255,6 +261,7 @@ const timeline = (() => {
   /** Find a row for each flag whose label fits; the others stand without words. */
   function placeFlags(start, stop) {
     const ends = [];
+    const latest = new Map();
     flags = [];
     hits = [];
     pen.font = "12px system-ui, sans-serif";
@@ -263,14 +270,23 @@ const timeline = (() => {
       if (t < start || t > stop) continue;
       const px = view(t);
       const words = acts.of(i, "milestone").replaceAll("_", " ").replaceAll(";", ", ");
-      const long = pen.measureText(words).width + 14;
+      /* The same again within a flag's width is counted, not written. */
+      const same = latest.get(words);
+      if (same && px - same.px < 16 && !same.rare) {
+        same.times += 1;
+        flags.push({ i, px, words: "", level: same.level });
+        continue;
+      }
+      const long = pen.measureText(`${words} ×99`).width + 14;
       const left = px + long > width - RIGHT ? px - long : px;
       let level = ends.findIndex((end) => left >= end);
       if (level < 0 && ends.length < FLAG_ROWS) level = ends.length;
       const bare = level < 0;
       if (bare) level = FLAG_ROWS - 1;
       else ends[level] = px + long;
-      flags.push({ i, px, words: bare ? "" : words, level, left: left < px, long });
+      const flag = { i, px, words: bare ? "" : words, level, left: left < px, long, times: 1, rare: acts.rareOfKind[acts.kind[i]] };
+      latest.set(words, flag);
+      flags.push(flag);
     }
     at = lanes.bands(Math.max(1, ends.length));
   }
@@ -288,7 +304,8 @@ const timeline = (() => {
       pen.lineTo(flag.px + (flag.left ? -8 : 8), top + 5);
       pen.lineTo(flag.px, top + 10);
       pen.fill();
-      text(flag.words, flag.px + (flag.left ? -12 : 12), top + 10, ink, flag.left ? "right" : "left", rare ? "bold" : "");
+      const words = flag.times > 1 ? `${flag.words} ×${c2.number(flag.times)}` : flag.words;
+      text(words, flag.px + (flag.left ? -12 : 12), top + 10, ink, flag.left ? "right" : "left", rare ? "bold" : "");
       hits.push({ left: flag.px - 4, right: flag.px + (flag.left ? 4 : flag.long), top, bottom: top + 15, i: flag.i });
     }
   }
