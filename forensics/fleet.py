@@ -8,7 +8,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from forensics import comparing
 from forensics.case import MANIFEST, open_case
+from forensics.comparing import compare
 from forensics.engines import dask, local
 from forensics.errors import EvidenceError, ForensicsError, LedgerError, OutputError
 from forensics.limits import LARGE_SERVER
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from forensics.case import Case
 
 TABLE: Final = "fleet.csv"
+COMPARISON: Final = "comparison.csv"
+"""What the servers share: operators, machines, accounts, addresses, paths, implants (columns of `comparing`)."""
 COLUMNS: Final = (
     "server", "status", "exit_code", "error", "files", "bytes", "events", "rejects", "first_seen", "last_seen", "sources",
     "sessions", "operators", "rare_origins", "client_names", "c2_paths", "victims", "finding",
@@ -74,7 +78,7 @@ def fleet(
 ) -> list[Outcome]:
     """Analyse every entry of `folder` as a server of its own; return what became of each, in the order of their names.
 
-    `out` gets a case folder a server and fleet.csv. Small servers are analysed side by side, one process each; a large one
+    `out` gets a case folder a server, fleet.csv, and comparison.csv with what the servers share. Small servers are analysed side by side, one process each; a large one
     alone, by all `workers`. With `scheduler` the workers of a Dask cluster take a server each. `resume` keeps the cases that
     are in `out` and were made with the same version and options; `force` makes all of them again.
 
@@ -97,6 +101,9 @@ def fleet(
         progress(outcome.server, 1)
     ordered = [outcomes[one.name] for one in servers]
     publish_file(target / TABLE, csv_lines(COLUMNS, [one.row() for one in ordered]), force=True, outside=source)
+    cases = [open_case(one.case) for one in servers if outcomes[one.name].summary]
+    shared = compare(*cases) if len(cases) > 1 else []
+    publish_file(target / COMPARISON, csv_lines(comparing.COLUMNS, shared), force=True, outside=source)
     return ordered
 
 

@@ -28,15 +28,13 @@ LAYERS = [
     {"parsers", "enrichment", "analysis", "reports", "engines"},
     {"case", "copies", "parse", "identify", "publishing", "exports"},
     {"reading"},
-    {"pipeline", "query", "verifying", "places", "pseudonyms", "comparing"},
+    {"pipeline", "query", "verifying", "places", "pseudonyms", "comparing", "earlier"},
+    {"fleet"},
     {"console"},
     {"cli"},
     {"__main__", "__init__"},
 ]
 """From the bottom up. Folders of one layer never import each other; modules of the lowest and of the case layer may."""
-
-next(layer for layer in LAYERS if "pipeline" in layer).add("earlier")
-LAYERS.insert(LAYERS.index({"console"}), {"fleet"})
 
 STRANGERS = {"parsers", "enrichment", "analysis", "reports", "engines"}
 

@@ -139,3 +139,13 @@ def test_the_command_prints_the_table_and_says_how_many_failed(seized: Path, tmp
     assert "warning: empty: no evidence file was found" in done.output
     assert "1 of 4 servers" in done.output
     assert "175.45.178.19 A" in done.output
+
+
+def test_what_servers_of_a_fleet_share_stands_in_the_comparison(seized: Path, tmp_path: Path) -> None:
+    (seized / "gamma").mkdir()
+    (seized / "gamma" / "access_log").write_bytes(LINE * 3)
+    fleet(seized, tmp_path / "out", workers=1)
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "out" / "comparison.csv").read_text())))
+    same = [row for row in rows if row["relation"] == "same_evidence"]
+    assert same
+    assert all("alpha" in row["cases"] and "gamma" in row["cases"] for row in same)
