@@ -195,3 +195,42 @@ def test_a_server_that_posts_to_itself_runs_no_command_path(tmp_path: Path) -> N
     case = forensics.analyze(path, out=tmp_path / "case")
     assert "c2" not in set(case.endpoints["kind"])
     assert "command" not in set(case.findings["kind"])
+
+
+def test_an_operators_address_that_stands_alone_in_its_country_is_told_and_named_no_origin() -> None:
+    import duckdb
+
+    from forensics.analysis import _sentences
+
+    with duckdb.connect() as db:
+        db.sql(
+            "CREATE TABLE rarities AS SELECT * FROM (VALUES ('alone_in_country', 'MN', '192.0.2.1', 'operator', 900, "
+            "TIMESTAMPTZ '2017-01-18 10:00:00Z'), ('alone_in_country', 'FJ', '192.0.2.2', 'visitor', 900, "
+            "TIMESTAMPTZ '2017-01-18 11:00:00Z')) t(kind, value, source_ip, role, among, first_seen)"
+        )
+        db.sql(
+            "CREATE TABLE chain AS SELECT '192.0.2.1' AS source_ip, TIMESTAMPTZ '2017-01-18' AS since, 'E0001:1+2#3' AS locator"
+        )
+        (found,) = _sentences.alone(db)
+    assert found["sentence"].startswith(
+        "192.0.2.1, an operator's address, is the only one of 900 placed addresses in MN"
+    )
+    assert "says nothing of who sat there" in found["sentence"]
+    assert found["confidence"] == "possible"
+
+
+def test_only_lists_that_had_an_address_on_the_day_make_it_a_known_proxy() -> None:
+    import duckdb
+
+    from forensics.analysis._sentences import _HIDDEN
+
+    texts = [
+        "vpn: a, list of 2017-01-01",
+        "tor_exit: b, 2019 to 2020, not covered on the day",
+        "proxy: c, 2014 to 2015, not on the day; hosting: d",
+    ]
+    with duckdb.connect() as db:
+        got = [
+            db.execute(f"SELECT {_HIDDEN} FROM (SELECT ? AS anonymity)", [text]).fetchone() for text in [*texts, None]
+        ]
+    assert [one[0] for one in got if one] == [True, False, True, False]

@@ -21,6 +21,11 @@ _SHORT_S: Final = 300
 _NEAR_S: Final = 86_400
 _SHOWN: Final = 4
 
+_HIDDEN: Final = (
+    "len([x for x in string_split(coalesce(anonymity, ''), '; ') if x <> '' AND NOT ends_with(x, 'on the day')]) > 0"
+)
+"""SQL: some list had the address on the day; reasons of other days are told, and counted nowhere."""
+
 
 def _rows(db: duckdb.DuckDBPyConnection, query: str) -> list[Row]:
     listed: list[Row] = db.sql(query).to_arrow_table().to_pylist()
@@ -84,6 +89,27 @@ def rare_origins(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
             )
 
 
+def alone(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
+    """Tell an operator's address that stands alone in its country or system among all addresses of the case."""
+    found = _rows(
+        db,
+        """SELECT r.*, s.locator FROM rarities r JOIN (SELECT source_ip, arg_min(locator, since) AS locator FROM chain GROUP BY source_ip) s
+        USING (source_ip) WHERE r.role = 'operator' ORDER BY r.first_seen, r.source_ip, r.kind""",
+    )
+    for row in found:
+        told = {"alone_in_country": f"in {row['value']}", "alone_in_as": f"in {row['value']}"}
+        among = f"the only one of {row['among']:,} placed addresses {told.get(row['kind'], '')}".rstrip()
+        what = among if row["kind"] in told else f"in a network of few addresses, {row['value']}"
+        yield _finding(
+            "rarity",
+            f"{row['source_ip']}, an operator's address, is {what}: rare in this case, which says nothing of who sat there",
+            _POSSIBLE,
+            [reason(what, 3, [row["locator"]])],
+            time=row["first_seen"],
+            source_ip=row["source_ip"],
+        )
+
+
 def slips(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
     """Tell short stays from a place of their own, near others of the same operator that came through other networks."""
     found = _rows(
@@ -117,9 +143,9 @@ def operators(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
     """Tell who came how often, from where."""
     found = _rows(
         db,
-        """SELECT operator_id, count(DISTINCT source_ip) AS addresses, count(DISTINCT session_uid) AS sessions, min(since) AS first,
+        f"""SELECT operator_id, count(DISTINCT source_ip) AS addresses, count(DISTINCT session_uid) AS sessions, min(since) AS first,
                max(coalesce(until, since)) AS last, list(DISTINCT country_iso_code ORDER BY country_iso_code) AS countries,
-               count(DISTINCT source_ip) FILTER (WHERE anonymity IS NOT NULL) AS anonymous, arg_min(locator, since) AS locator
+               count(DISTINCT source_ip) FILTER (WHERE {_HIDDEN}) AS anonymous, arg_min(locator, since) AS locator
         FROM chain GROUP BY operator_id ORDER BY sessions DESC, operator_id""",
     )
     for row in found:

@@ -35,6 +35,7 @@ _QUESTIONS: Final[tuple[Callable[[duckdb.DuckDBPyConnection], Iterable[say.Row]]
     say.hours,
     say.traces,
     say.crash,
+    say.alone,
     say.gaps,
 )
 """In the order of their weight in court."""
@@ -79,6 +80,7 @@ RULE = Rule(
         "coverage",
         "beacons",
         "ledger",
+        "rarities",
     ),
     FINDINGS,
     _run,
