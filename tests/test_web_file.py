@@ -40,8 +40,9 @@ def test_other_names_are_not_claimed(label: str) -> None:
     assert parsers()["web_file"].claims(Head(label, b"PK\x03\x04", complete=True), ()).score == 0
 
 
-def line(minute: int, status: int = 200) -> str:
-    return f'192.0.2.7 - - [12/Jan/2017:02:{minute:02d}:00 +0000] "POST /app/c.jsp HTTP/1.1" {status} 5\n'
+def line(minute: int, status: int = 200, client: int = 7) -> str:
+    stamp = f"12/Jan/2017:02:{minute:02d}:{client:02d} +0000"
+    return f'192.0.2.{client} - - [{stamp}] "POST /app/c.jsp HTTP/1.1" {status} 5\n'
 
 
 def test_a_script_dropped_in_silently_is_dated_by_its_file(tmp_path: Path) -> None:
@@ -49,7 +50,9 @@ def test_a_script_dropped_in_silently_is_dated_by_its_file(tmp_path: Path) -> No
     script.parent.mkdir(parents=True)
     script.write_text("<% synthetic %>")
     os.utime(script, (WHEN.timestamp(), WHEN.timestamp()))
-    (tmp_path / "seized" / "access_log").write_text("".join(line(41 + n) for n in range(9)))
+    (tmp_path / "seized" / "access_log").write_text(
+        "".join(line(41 + n, client=c) for n in range(9) for c in (7, 8, 9))
+    )
     case = forensics.analyze(tmp_path / "seized", out=tmp_path / "case", workers=1)
     (row,) = [r for r in case.table("events").to_pylist() if r["event_action"] == "file_time"]
     assert (row["time"], row["time_basis"], row["url_path"]) == (WHEN, "file_time", "/app/c.jsp")
