@@ -288,3 +288,24 @@ def test_lookup_from_python_says_what_the_command_says() -> None:
     assert {"KP"} <= set(frame.loc[frame["fact"] == "country", "value"])
     with pytest.raises(UsageError):
         forensics.lookup("no address")
+
+
+def test_a_device_or_a_pipe_is_not_read(tmp_path: Path) -> None:
+    import os
+
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for kind in ("vpn", "mmdb", "watch"):
+        for path in (pipe, Path("/dev/zero"), tmp_path):
+            with pytest.raises(DatabaseError, match="no regular file"):
+                added.add(path, kind, day=DAY, name="endless")
+    assert not added.entries()
+
+
+@pytest.mark.parametrize("lines", ["1.2.3.0/24,x,D\n", "1.2.3.0/24,x,A\njunk,x,B\n"])
+def test_a_watch_list_that_would_stop_every_later_run_is_refused_when_it_is_added(tmp_path: Path, lines: str) -> None:
+    path = written(tmp_path, f"network,label,grade\n{lines}", "w.csv")
+    with pytest.raises(UsageError, match=r"w\.csv"):
+        added.add(path, "watch", name="w")
+    assert not added.entries()
+    enrichment.load()

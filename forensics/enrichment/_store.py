@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 CATALOGUE: Final = "catalogue.json"
 MMDB: Final = "mmdb"
 WATCH: Final = "watch"
+GRADES: Final = ("A", "B", "C")
+"""Of a watch list, as of the table of rare origins: held, assigned, reported."""
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -100,6 +102,10 @@ def add(
         raise UsageError(f"a database called {called} was added before; give --name, or remove it first")
     if days is not None and kind not in KINDS:
         raise UsageError("--days belongs to a list of tor_exit, vpn, proxy, hosting, relay_service or scanner")
+    for path in (source, days):
+        # A device or a pipe has no end: reading one would take all memory, or wait for ever.
+        if path is not None and path.exists() and not path.is_file():
+            raise DatabaseError(f"{path.name}: is no regular file and was not read")
     observed = read_days(days) if days is not None else ()
     listed = None
     covers: tuple[str, ...] = ()
@@ -110,6 +116,8 @@ def add(
         if not listed.intervals:
             why = f": line {listed.rejects[0][0]}: {listed.rejects[0][2]}" if listed.rejects else ""
             raise UsageError(f"{source.name} holds no network{why}")
+        if kind == WATCH:
+            _check_watch(source, listed)
         covers = _covers(listed)
     entry = Entry(
         called, kind, f"{called}.data", sha256(source), licence, covers, day.isoformat() if day else "",
@@ -118,6 +126,16 @@ def add(
     )  # fmt: skip
     _write(source, entry, days)
     return entry, listed
+
+
+def _check_watch(source: Path, listed: Listed) -> None:
+    """Refuse a watch list before it is kept: what the analyst watches for must not be missed, nor stop every later run."""
+    if listed.rejects:
+        number, line, why = listed.rejects[0]
+        raise UsageError(f"{source.name}: line {number} is not understood ({why}): {line[:80]}")
+    odd = sorted({interval.word for interval in listed.intervals} - set(GRADES))
+    if odd:
+        raise UsageError(f"{source.name}: '{odd[0]}' is no grade; grades are {', '.join(GRADES)}")
 
 
 def _covers(listed: Listed) -> tuple[str, str]:
