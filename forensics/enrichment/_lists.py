@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 KINDS: Final = ("tor_exit", "vpn", "proxy", "hosting", "relay_service", "scanner")
 """What a list can say of an address."""
 
+GRADES: Final = ("A", "B", "C")
+"""What a watch list can say, as the table of rare origins does: held, assigned, reported."""
+
 _NETWORK: Final = ("network", "address", "cidr", "ip", "prefix", "range", "ip_range", "subnet")
 _FIRST: Final = ("start", "first", "start_ip", "from_ip")
 _LAST: Final = ("end", "last", "end_ip", "to_ip")
@@ -96,6 +99,23 @@ def read_days(path: Path) -> tuple[date, ...]:
     if not out:
         raise UsageError(f"{path.name} holds no day; write one YYYY-MM-DD a line")
     return tuple(sorted(out))
+
+
+def read_watch(path: Path) -> Listed:
+    """Read a list of networks to watch for: network, label, grade, and if known from, to, source.
+
+    UsageError if a line is not understood: what the analyst watches for must not be missed in silence.
+    """
+    listed = read_list(path, None, None)
+    if listed.rejects or not listed.intervals:
+        number, line, why = listed.rejects[0] if listed.rejects else (1, "", "no network stands in it")
+        raise UsageError(
+            f"{path.name}: line {number} is not understood ({why}): {line[:80]}; write network,label,grade,from,to,source"
+        )
+    odd = sorted({interval.word for interval in listed.intervals} - set(GRADES))
+    if odd:
+        raise UsageError(f"{path.name}: '{odd[0]}' is no grade; grades are A (held), B (assigned), C (reported)")
+    return listed
 
 
 def _text(path: Path) -> str:

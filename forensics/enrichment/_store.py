@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from forensics.enrichment._database import Mmdb, sha256
-from forensics.enrichment._lists import KINDS, Listed, read_days, read_list
+from forensics.enrichment._lists import KINDS, Listed, read_days, read_list, read_watch
 from forensics.errors import DatabaseError, OutputError, UsageError
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 CATALOGUE: Final = "catalogue.json"
 MMDB: Final = "mmdb"
 WATCH: Final = "watch"
-GRADES: Final = ("A", "B", "C")
-"""Of a watch list, as of the table of rare origins: held, assigned, reported."""
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -112,12 +110,10 @@ def add(
     if kind == MMDB:
         covers = (Mmdb(source).built().isoformat(),) * 2
     else:
-        listed = read_list(source, kind if kind in KINDS else None, day)
+        listed = read_watch(source) if kind == WATCH else read_list(source, kind, day)
         if not listed.intervals:
             why = f": line {listed.rejects[0][0]}: {listed.rejects[0][2]}" if listed.rejects else ""
             raise UsageError(f"{source.name} holds no network{why}")
-        if kind == WATCH:
-            _check_watch(source, listed)
         covers = _covers(listed)
     entry = Entry(
         called, kind, f"{called}.data", sha256(source), licence, covers, day.isoformat() if day else "",
@@ -126,16 +122,6 @@ def add(
     )  # fmt: skip
     _write(source, entry, days)
     return entry, listed
-
-
-def _check_watch(source: Path, listed: Listed) -> None:
-    """Refuse a watch list before it is kept: what the analyst watches for must not be missed, nor stop every later run."""
-    if listed.rejects:
-        number, line, why = listed.rejects[0]
-        raise UsageError(f"{source.name}: line {number} is not understood ({why}): {line[:80]}")
-    odd = sorted({interval.word for interval in listed.intervals} - set(GRADES))
-    if odd:
-        raise UsageError(f"{source.name}: '{odd[0]}' is no grade; grades are {', '.join(GRADES)}")
 
 
 def _covers(listed: Listed) -> tuple[str, str]:

@@ -15,9 +15,8 @@ import numpy as np
 
 from forensics.enrichment import _store
 from forensics.enrichment._database import rows, sha256
-from forensics.enrichment._lists import read_list
+from forensics.enrichment._lists import read_watch
 from forensics.enrichment._witness import About, Addresses, Countries, Kind, Pairs, Witness
-from forensics.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -102,18 +101,9 @@ def watch(path: Path) -> Witness:
 
 
 def _watch(path: Path, name: str, licence: str) -> Witness:
-    listed = read_list(path, None, None)
-    if listed.rejects or not listed.intervals:
-        number, line, why = listed.rejects[0] if listed.rejects else (1, "", "no network stands in it")
-        raise UsageError(
-            f"{path.name}: line {number} is not understood ({why}): {line[:80]}; write network,label,grade,from,to,source"
-        )
+    listed = read_watch(path)
     origins = []
     for interval in listed.intervals:
-        if interval.word not in {"A", "B", "C"}:
-            raise UsageError(
-                f"{path.name}: '{interval.word}' is no grade; grades are A (held), B (assigned), C (reported)"
-            )
         kind = IPv4Address if interval.version == 4 else IPv6Address
         basis = f"watch list {name}" + (f" ({interval.source})" if interval.source else "")
         origins += [
