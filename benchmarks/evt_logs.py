@@ -10,10 +10,12 @@ import sys
 import tempfile
 import time
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pyevt
 
+from forensics.engines import local
 from forensics.evidence.find import find
 from forensics.identify import identify
 from forensics.reading import read
@@ -42,7 +44,13 @@ def generated(megabytes: int) -> bytes:
 def ours(path: Path) -> None:
     plan = identify(find([path]).evidence)
     with tempfile.TemporaryDirectory() as folder:
-        read(plan, Path(folder), workers=1, audit=lambda *_, **__: None, progress=lambda *_: None)
+        read(
+            plan,
+            Path(folder),
+            engine=partial(local.run, workers=1),
+            audit=lambda *_, **__: None,
+            progress=lambda *_: None,
+        )
 
 
 def theirs(path: Path) -> None:
