@@ -17,7 +17,7 @@ from rich.tree import Tree
 
 from forensics import _timeline_view
 from forensics.model import ROLES
-from forensics.text import shown
+from forensics.text import counted, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -141,7 +141,7 @@ def sessions(rows: Iterable[Row], chain: Iterable[Row]) -> Iterator[RenderableTy
         basis = shown(row["end_basis"]).replace("_", " ")
         said = Text(f"{_timeline_view.moment(row['start'])} → {until} ({basis}), {_lasted(row['duration_s'])}")
         said.append(
-            f", {row['http_requests']:,} web requests, {row['events']:,} records, {shown(row['confidence'])}",
+            f", {counted(row['http_requests'], 'web request')}, {counted(row['events'], 'record')}, {shown(row['confidence'])}",
             style="dim",
         )
         tree.add(said)

@@ -54,6 +54,25 @@ def visible(text: str, limit: int | None = None) -> str:
     return _spell(text, _Hidden(), _escape) + cut
 
 
+def plural(number: int, thing: str) -> str:
+    """Return the English word for so many things: "1 address", but "2 addresses"."""
+    if number == 1:
+        return thing
+    if thing.endswith("y") and thing[-2:-1] not in tuple("aeiou"):
+        return f"{thing[:-1]}ies"
+    return f"{thing}es" if thing.endswith("s") else f"{thing}s"
+
+
+def counted(number: int, thing: str) -> str:
+    """Return a number with what it counts: `1 request`, `2,000 requests`."""
+    return f"{number:,} {plural(number, thing)}"
+
+
+def were(number: int) -> str:
+    """Return the verb that goes with a number of things."""
+    return "was" if number == 1 else "were"
+
+
 def shown(text: str | None) -> str:
     """Return `visible` text cut to what one cell of a screen or a CSV holds; nothing for None."""
     return "" if text is None else visible(text, MAX_FIELD_SHOWN)

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from forensics.analysis._words import FOLD, LOCATOR, SAME_MOMENT, locator_of
+from forensics.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -163,8 +164,8 @@ def reported(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
         WHERE s.rare_origin IS NOT NULL AND s.rare_grade NOT IN {_SINGLE} AND s.role <> 'operator' AND e.time IS NOT NULL
         GROUP BY e.source_ip, s.rare_origin, CAST(e.time AS DATE) ORDER BY time, e.source_ip""").to_arrow_table()
     for row in found.to_pylist():
-        parts = [f"{row.pop('requests'):,} web requests", f"{row.pop('refused'):,} refused logons"]
-        message = f"{row['source_ip']}, {row.pop('rare_origin')}: {row['count']:,} events ({', '.join(parts)})"
+        parts = [counted(row.pop("requests"), "web request"), counted(row.pop("refused"), "refused logon")]
+        message = f"{row['source_ip']}, {row.pop('rare_origin')}: {counted(row['count'], 'event')} ({', '.join(parts)})"
         yield {**row, "act": "reported_origin", "message": message, "outcome": "unknown"}
 
 
@@ -253,7 +254,7 @@ def clients(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
         yield {
             **row,
             "act": f"{row['role']}_contact",
-            "message": f"{row['role']} {row['source_ip']}: {row.pop('request')}, {row['count']:,} requests",
+            "message": f"{row['role']} {row['source_ip']}: {row.pop('request')}, {counted(row['count'], 'request')}",
             "outcome": "success",
         }
 
@@ -275,14 +276,14 @@ def noise(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
         web_side, bare, addresses = row.pop("web"), row.pop("bare"), row.pop("addresses")
         del row["day"]
         if web_side:
-            what = f"{row['count']:,} requests by scanners, visitors and strangers"
+            what = f"{counted(row['count'], 'request')} by scanners, visitors and strangers"
         else:
-            parts = [f"{row['count'] - bare:,} refused logons"] * (row["count"] > bare)
-            what = " and ".join([*parts, *[f"{bare:,} bare connections"] * (bare > 0)])
+            parts = [counted(row["count"] - bare, "refused logon")] * (row["count"] > bare)
+            what = " and ".join([*parts, *[counted(bare, "bare connection")] * (bare > 0)])
         yield {
             **row,
             "act": "noise_http" if web_side else "noise_rdp",
-            "message": f"{what} from {addresses:,} addresses",
+            "message": f"{what} from {counted(addresses, 'address')}",
             "outcome": "failure" if not web_side else "unknown",
         }
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 
 from forensics.analysis._words import reason
+from forensics.text import counted
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -119,20 +120,22 @@ def _manner(row: Row, seen: Row) -> list[Row]:
     first = [row["first_locator"]]
     out = [
         reason(
-            f"{row['posts']} of {row['answered']} answered requests are POST, from {row['posting_strangers']} addresses that never "
+            f"{row['posts']:,} of {counted(row['answered'], 'answered request')} are POST, from {counted(row['posting_strangers'], 'address')} that never "
             f"logged on",
             6,
             first,
         ),
         reason(
-            f"{seen['machines']} of {row['strangers']} such clients fetched no page, picture or style with it: no browsers; "
-            f"{seen['returning']} came back at least {_RETURNS} times",
+            f"{seen['machines']:,} of {counted(row['strangers'], 'such client')} fetched no page, picture or style with it: no browsers; "
+            f"{seen['returning']:,} came back at least {_RETURNS} times",
             6,
             first,
         ),
     ]
     if seen["steady"]:
-        out.append(reason(f"{seen['steady']} of {seen['measured']} clients measured kept a timer", 6, first))
+        out.append(
+            reason(f"{seen['steady']:,} of {counted(seen['measured'], 'client')} measured kept a timer", 6, first)
+        )
     if row["main_size_share"] >= _STEADY:
         out.append(reason(f"{row['main_size_share']:.0%} of the answers have one size", 4, first))
     return out

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from forensics.analysis._words import BEACONS, MANY_FAILURES, reason
+from forensics.text import counted, were
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +61,9 @@ def _logged_on(row: Row, _context: Context) -> Verdict | None:
         return None
     reasons = [
         reason(
-            f"{row['sessions']} RDP sessions came from it, the first {row['first_session']}", 10, [row["first_locator"]]
+            f"{counted(row['sessions'], 'RDP session')} came from it, the first {row['first_session']}",
+            10,
+            [row["first_locator"]],
         )
     ]
     confidence = "almost certain"
@@ -68,7 +71,9 @@ def _logged_on(row: Row, _context: Context) -> Verdict | None:
         confidence = "likely"
         reasons.append(
             reason(
-                f"but {row['refused']} logons from it were refused: guessing, then success", 5, [row["first_locator"]]
+                f"but {counted(row['refused'], 'logon')} from it {were(row['refused'])} refused: guessing, then success",
+                5,
+                [row["first_locator"]],
             )
         )
     return "operator", confidence, [*reasons, *_web_reasons(row)]
@@ -86,13 +91,19 @@ def _web_reasons(row: Row) -> Reasons:
     if row["managed"]:
         reasons.append(
             reason(
-                f"{row['managed']} requests to the manager were answered to a logged-on user",
+                f"{counted(row['managed'], 'request')} to the manager {were(row['managed'])} answered to a logged-on user",
                 8,
                 [row["manager_locator"]],
             )
         )
     if row["panel"]:
-        reasons.append(reason(f"{row['panel']} requests to the panel were answered", 7, [row["panel_locator"]]))
+        reasons.append(
+            reason(
+                f"{counted(row['panel'], 'request')} to the panel {were(row['panel'])} answered",
+                7,
+                [row["panel_locator"]],
+            )
+        )
     return reasons
 
 
@@ -104,10 +115,17 @@ def _rare(row: Row, context: Context) -> Verdict | None:
     if row["authenticated"]:
         reasons.append(reason("it authenticated as an account that also had sessions", 7, [row["first_locator"]]))
     if row["c2"]:
-        reasons.append(reason(f"{row['c2']} requests to the command path were answered", 6, [row["c2_locator"]]))
+        reasons.append(
+            reason(
+                f"{counted(row['c2'], 'request')} to the command path {were(row['c2'])} answered",
+                6,
+                [row["c2_locator"]],
+            )
+        )
     if row["hidden_pages"] and context.first_stranger is not None and row["answered"] == row["requests"]:
         said = (
-            f"{row['hidden_pages']} requests for a page of the server that hardly anybody else asked for were answered"
+            f"{counted(row['hidden_pages'], 'request')} for a page of the server that hardly anybody else asked for "
+            f"{were(row['hidden_pages'])} answered"
         )
         reasons.append(reason(said, 5, [row["first_locator"]]))
     if not reasons or row["c2"] >= BEACONS:
@@ -135,7 +153,7 @@ def _relay(row: Row, context: Context) -> Verdict | None:
     each = row["c2_bytes"]
     if each < _HEAVY * context.usual_bytes:
         return None
-    said = f"{row['c2']} requests, one in {row['median_s']:.0f} s, {each:.0f} bytes each where most get {context.usual_bytes:.0f}"
+    said = f"{counted(row['c2'], 'request')}, one in {row['median_s']:.0f} s, {each:.0f} bytes each where most get {context.usual_bytes:.0f}"
     return "relay", "likely", [reason(said, 7, [row["c2_locator"]])]
 
 
@@ -149,8 +167,8 @@ def _implant(row: Row, _context: Context) -> Verdict | None:
         return None
     sure = row["c2"] >= _SURE_BEACONS and regular and one_size
     said = (
-        f"{row['c2']} requests to the command path, the median gap {row['median_s']:.0f} s, "
-        f"{row['c2_same_size']} answers of one size"
+        f"{counted(row['c2'], 'request')} to the command path, the median gap {row['median_s']:.0f} s, "
+        f"{counted(row['c2_same_size'], 'answer')} of one size"
     )
     return "implant", "almost certain" if sure else "likely", [reason(said, 8 if sure else 6, [row["c2_locator"]])]
 
@@ -159,7 +177,8 @@ def _like_implants(row: Row, _context: Context) -> Verdict | None:
     """Too few calls for a timer, but each in the manner of those that keep one: an implant that slept or soon ended."""
     if not row["c2"] or row["c2_usual"] < row["c2"] or row["c2"] < row["requests"]:
         return None
-    said = f"each of its {row['c2']} requests is made as those of the clients are that keep a timer, and it asked for nothing else"
+    its = "its one request" if row["c2"] == 1 else f"each of its {row['c2']:,} requests"
+    said = f"{its} is made as those of the clients are that keep a timer, and it asked for nothing else"
     return "implant", "possible", [reason(said, 4, [row["c2_locator"]])]
 
 
@@ -190,16 +209,28 @@ def _researcher(row: Row, _context: Context) -> Verdict | None:
 def _scanner(row: Row, _context: Context) -> Verdict | None:
     reasons = []
     if row["refused"]:
-        reasons.append(reason(f"{row['refused']} logons were refused and none succeeded", 7, [row["first_locator"]]))
+        reasons.append(
+            reason(
+                f"{counted(row['refused'], 'logon')} {were(row['refused'])} refused and none succeeded",
+                7,
+                [row["first_locator"]],
+            )
+        )
     if row["connects"] and not row["refused"]:
         reasons.append(reason("it connected to the RDP port and went no further", 5, [row["first_locator"]]))
     # A browser asks for an icon and for styles whether they are there or not.
     bad = row["requests"] - row["answered"] - row["assets_missing"]
     if row["manager_refused"] >= _ATTEMPTS:
-        reasons.append(reason(f"the manager refused {row['manager_refused']} requests", 6, [row["first_locator"]]))
+        reasons.append(
+            reason(f"the manager refused {counted(row['manager_refused'], 'request')}", 6, [row["first_locator"]])
+        )
     if bad >= max(1, row["answered"]) or bad >= _FEW:
         reasons.append(
-            reason(f"{bad} of {row['requests']} requests found nothing or were none", 5, [row["first_locator"]])
+            reason(
+                f"{bad:,} of {counted(row['requests'], 'request')} found nothing or {were(bad)} none",
+                5,
+                [row["first_locator"]],
+            )
         )
     if reasons:
         return "scanner", "likely", reasons
@@ -215,7 +246,13 @@ def _visitor(row: Row, _context: Context) -> Verdict | None:
     return (
         "visitor",
         "possible",
-        [reason(f"{row['pages']} pages were fetched, nothing else was tried", 3, [row["first_locator"]])],
+        [
+            reason(
+                f"{counted(row['pages'], 'page')} {were(row['pages'])} fetched, nothing else was tried",
+                3,
+                [row["first_locator"]],
+            )
+        ],
     )
 
 
@@ -225,7 +262,7 @@ def _guessed_in(row: Row, _context: Context) -> Verdict | None:
     if not row["sessions"] or row["refused"] < MANY_FAILURES or not short or row["c2_first"] or row["managed"]:
         return None
     said = (
-        f"{row['refused']} logons from it were refused, then one succeeded; its sessions lasted {row['stayed_s']:.0f} s "
+        f"{counted(row['refused'], 'logon')} from it {were(row['refused'])} refused, then one succeeded; its sessions lasted {row['stayed_s']:.0f} s "
         f"in all and nothing ties them to the command path"
     )
     return "scanner", "likely", [reason(said, 7, [row["first_locator"]])]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from forensics.analysis._command_paths import UPLOADED
 from forensics.analysis._words import LOCATOR, LOOPBACK, MANY_FAILURES, locator_of, reason
 from forensics.instants import bound, moment
+from forensics.text import counted, were
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,7 +72,7 @@ def _of_address(db: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, Tie]]:
         GROUP BY ALL ORDER BY ALL""",
     ):
         what = "command path" if row["kind"] == "c2" else "panel beside it"
-        said = f"its address {row['source_ip']} asked {row['requests']} times for the {what}"
+        said = f"its address {row['source_ip']} asked {counted(row['requests'], 'time')} for the {what}"
         yield row["session_uid"], Tie(reason(said, 8, [row["locator"]]))
 
 
@@ -88,7 +89,7 @@ def _of_loopback(db: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, Tie]]:
         SELECT session_uid, count(*) AS requests, arg_min(locator, (time, evidence_id, log_offset)) AS locator
         FROM asked WHERE there = 1 GROUP BY ALL ORDER BY ALL""",
     ):
-        said = f"the server's own browser asked {row['requests']} times for the command path or its panel while it was open"
+        said = f"the server's own browser asked {counted(row['requests'], 'time')} for the command path or its panel while it was open"
         yield row["session_uid"], Tie(reason(said, 7, [row["locator"]]))
 
 
@@ -140,7 +141,7 @@ def _broken_in(db: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, Tie]]:
               AND e.time BETWEEN m.start - INTERVAL 1 DAY AND m.start
         GROUP BY ALL HAVING count(*) >= {MANY_FAILURES} AND max(e.time) >= any_value(m.start) - INTERVAL 1 HOUR ORDER BY ALL""",
     ):
-        said = f"{row['refused']} logons from {row['source_ip']} were refused in the day before it began: guessing, then success"
+        said = f"{counted(row['refused'], 'logon')} from {row['source_ip']} {were(row['refused'])} refused in the day before it began: guessing, then success"
         yield row["session_uid"], Tie(reason(said, 6, [row["locator"]]))
 
 

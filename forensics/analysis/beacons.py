@@ -16,6 +16,7 @@ from forensics.analysis._segments import spread
 from forensics.analysis._words import LOCATOR, because, reason
 from forensics.answers import BEACONS
 from forensics.model import Rule
+from forensics.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -192,7 +193,7 @@ def _because(row: dict[str, Any]) -> str:
     each = f"from {row['clients_estimate']} timers " if row["clients_estimate"] > 1 else ""
     reasons = [
         reason(
-            f"{row['requests']} requests {each}every {row['period_s']:g} s, median deviation {row['jitter_s']:g} s",
+            f"{counted(row['requests'], 'request')} {each}every {row['period_s']:g} s, median deviation {row['jitter_s']:g} s",
             7,
             first,
         ),

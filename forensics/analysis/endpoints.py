@@ -13,6 +13,7 @@ from forensics.analysis._command_paths import Command, commands
 from forensics.analysis._words import LOCATOR, LOOPBACK, because, reason
 from forensics.model import Rule
 from forensics.schemas import ENDPOINTS, table
+from forensics.text import counted
 
 if TYPE_CHECKING:
     import duckdb
@@ -105,19 +106,21 @@ def _kind(row: dict[str, Any], c2: dict[str, Command]) -> tuple[str, list[dict[s
     if _MANAGER.match(path):
         return "manager", [reason("the path is the Tomcat manager's", 9, first)]
     if not row["answered"]:
-        return "probe", [reason(f"none of {row['requests']} requests was answered", 8, first)]
+        return "probe", [reason(f"none of {counted(row['requests'], 'request')} was answered", 8, first)]
     if path in c2:
         return "c2", c2[path].reasons
     if _STATIC.search(path):
         return "static", [reason("the ending is that of a static file", 6, first)]
     insiders = row["insider_requests"] and row["stranger_requests"] <= row["insider_requests"] // 10
     if _SCRIPT.search(path) and insiders and _beside(row, c2):
-        who = f"{row['insider_requests']} of {row['answered']} answered requests come from the server itself or from addresses of RDP sessions"
+        who = f"{row['insider_requests']:,} of {counted(row['answered'], 'answered request')} come from the server itself or from addresses of RDP sessions"
         return "panel", [
             reason(who, 7, first),
             reason("it lies beside a command path and is no older than that", 6, first),
         ]
-    return "application", [reason(f"it answered {row['answered']} of {row['requests']} requests", 4, first)]
+    return "application", [
+        reason(f"it answered {row['answered']:,} of {counted(row['requests'], 'request')}", 4, first)
+    ]
 
 
 def _beside(row: dict[str, Any], c2: dict[str, Command]) -> bool:

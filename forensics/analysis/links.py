@@ -16,6 +16,7 @@ from forensics.analysis._words import because, locator_of, reason
 from forensics.answers import LINKS
 from forensics.model import CONFIDENCES, Rule
 from forensics.schemas import table
+from forensics.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -133,9 +134,7 @@ def _web(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
             if here
             else f"{row['source_ip']}, the address of its session {row['session_uid']},"
         )
-        said = (
-            f"{where} asked {row['requests']} times for the {row['kind']} path {row['path']} while the session was open"
-        )
+        said = f"{where} asked {counted(row['requests'], 'time')} for the {row['kind']} path {row['path']} while the session was open"
         yield {
             **_link(
                 "loopback" if here else "rdp_http",
@@ -209,9 +208,7 @@ def _agents(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
                count(*) FILTER (WHERE role NOT IN ('operator', 'local')) OVER (PARTITION BY agent) AS others
         FROM seen QUALIFY role = 'operator' AND operators > 1 AND others = 0 ORDER BY agent, source_ip""").to_arrow_table()
     for row in found.to_pylist():
-        said = (
-            f"{row['requests']} requests with an agent that {row['operators']} operator addresses sent and nobody else"
-        )
+        said = f"{counted(row['requests'], 'request')} with an agent that {counted(row['operators'], 'operator address')} sent and nobody else"
         yield {
             **_link(
                 "user_agent",

@@ -17,6 +17,7 @@ from forensics.analysis._words import because, reason
 from forensics.answers import PEOPLE
 from forensics.model import CONFIDENCES, Rule
 from forensics.schemas import table
+from forensics.text import counted
 
 if TYPE_CHECKING:
     from datetime import date, datetime
@@ -135,7 +136,7 @@ def _judged(one: _Person, known: list[_Person], habits: dict[str, Row]) -> tuple
     if not known and _at_own_application(one, habits):
         said = (
             "no command path and no break-in is in evidence, and its addresses came to what the server runs for its users, "
-            f"on {len(_days(one))} days"
+            f"on {counted(len(_days(one)), 'day')}"
         )
         return OWNER, _POSSIBLE, [reason(said, 5, one.locator)]
     if not known:
@@ -164,10 +165,16 @@ def _apart(one: _Person, known: list[_Person], habits: dict[str, Row]) -> tuple[
     ]
     if earlier:
         days = (start - one.first).days
-        reasons.append(reason(f"it was here {days} days before the operator's first session", 6, one.locator))
+        reasons.append(
+            reason(f"it was here {counted(days, 'day')} before the operator's first session", 6, one.locator)
+        )
     if used:
         reasons.append(
-            reason(f"its addresses asked {used} times for what the server ran before the command path", 5, one.locator)
+            reason(
+                f"its addresses asked {counted(used, 'time')} for what the server ran before the command path",
+                5,
+                one.locator,
+            )
         )
     if hidden:
         reasons.append(reason("all its addresses are hosting, VPN, proxy or Tor", 4, one.locator))
@@ -178,7 +185,7 @@ def _apart(one: _Person, known: list[_Person], habits: dict[str, Row]) -> tuple[
     if used and len(before) >= _DAYS and not hidden and not _shares_client(one, known):
         reasons.append(
             reason(
-                f"it was here on {len(before)} days before the operator, at the server's own application",
+                f"it was here on {counted(len(before), 'day')} before the operator, at the server's own application",
                 5,
                 one.locator,
             )

@@ -14,6 +14,7 @@ from forensics.analysis._words import LOOPBACK, because, locator_of, reason
 from forensics.answers import SOURCE_WINDOWS
 from forensics.model import Rule
 from forensics.schemas import table
+from forensics.text import counted, were
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,15 +85,24 @@ def _judge(hour: Row) -> tuple[str, str] | None:
     if hour["held_to_be"] is not None or hour["logons"]:
         return "operator", "an RDP session was open from it"
     if hour["inside"]:
-        return "operator", f"{hour['inside']} requests to the manager or a panel were answered"
+        return (
+            "operator",
+            f"{counted(hour['inside'], 'request')} to the manager or a panel {were(hour['inside'])} answered",
+        )
     if hour["refused"] and hour["next_session"] is not None and hour["next_session"] - hour["last_refused"] <= _BURST:
-        return "operator", f"{hour['refused']} logons were refused, shortly before one of its own succeeded"
+        return (
+            "operator",
+            f"{counted(hour['refused'], 'logon')} {were(hour['refused'])} refused, shortly before one of its own succeeded",
+        )
     if hour["refused"]:
-        return "scanner", f"{hour['refused']} logons were refused, and none followed that succeeded"
+        return (
+            "scanner",
+            f"{counted(hour['refused'], 'logon')} {were(hour['refused'])} refused, and none followed that succeeded",
+        )
     if hour["c2"] >= _BEACONS:
-        return "implant", f"{hour['c2']} requests to the command path"
+        return "implant", f"{counted(hour['c2'], 'request')} to the command path"
     if hour["bad"] >= _ATTEMPTS or hour["bad"] > hour["answered"]:
-        return "scanner", f"{hour['bad']} requests found nothing or were none"
+        return "scanner", f"{counted(hour['bad'], 'request')} found nothing or {were(hour['bad'])} none"
     return None
 
 
@@ -120,7 +130,7 @@ def _reasons(run: list[tuple[str, str, Row]]) -> Iterator[Row]:
     for _, said, hour in run[:3]:
         yield reason(f"{hour['hour']:%Y-%m-%d %H}h: {said}", 6 if hour["held_to_be"] else 5, [hour["locator"]])
     if len(run) > 3:
-        yield reason(f"and {len(run) - 3} hours more of the same kind", 3)
+        yield reason(f"and {counted(len(run) - 3, 'hour')} more of the same kind", 3)
 
 
 RULE = Rule(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from forensics.packaged import report_data
 from forensics.reports._html.listing import Column, Known, Row, cell, cut, parts, rows_of
+from forensics.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -112,11 +113,7 @@ def _dot(row: Mapping[str, Any], place: Mapping[str, Any], taken: list[tuple[int
     x, y, number, what = place["x"], place["y"], row["addresses"], row["what"]
     radius = min(34, round(9 + 3.2 * (number - 1) ** 0.5))
     dates = " to ".join(dict.fromkeys(str(day) for day in (row["as_of"], row["as_of_last"]) if day))
-    addresses = (
-        f"{number:,} {what} address{'' if number == 1 else 'es'}"
-        if what != "rare origin"
-        else f"{number:,} rare origin"
-    )
+    addresses = counted(number, what if what == "rare origin" else f"{what} address")
     said = f"{place['name']}: {addresses}, placed as of {dates or 'no date'}"
     if what == "victim":
         return Dot(what, place["name"], said, x, y, radius, "", 0, 0, "start")

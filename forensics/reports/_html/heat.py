@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from forensics.reports._html.listing import cut, rows_of
+from forensics.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +45,7 @@ def heat(db: duckdb.DuckDBPyConnection) -> Heat | None:
     for row in rows_of(db, query, _ZONES):
         said = f"fit {row['fit']:.2f}"
         if row["client_sessions"]:
-            said += f", clock of the client in {row['client_sessions']:,} session{'' if row['client_sessions'] == 1 else 's'}"
+            said += f", clock of the client in {counted(row['client_sessions'], 'session')}"
         zones.append(
             (cut(f"UTC{row['offset']}", 20), said, [_local(hour, row["offset_minutes"]) for hour in range(24)])
         )

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MAX_ROWS: Final = 2_000
 """Rows of one table in the page; a browser lays out a few thousand at once. All of them stand in the CSV beside it."""
 
-MAX_BYTES: Final = 800_000
+MAX_BYTES: Final = 640_000
 """What one table may take of the page, so that all tables together leave room for the timeline."""
 
 _ROW: Final = 30

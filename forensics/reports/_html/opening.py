@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from forensics.reports._html.listing import Cell, Column, Known, cell, cut, rows_of
+from forensics.text import counted, plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -136,7 +137,7 @@ def _rare(db: duckdb.DuckDBPyConnection, known: Known) -> list[Rare]:
     for row in rows_of(db, query, 5):
         sessions, requests, failures = row["rdp_sessions"] or 0, row["http_requests"] or 0, row["rdp_failures"] or 0
         acts = [
-            f"{number:,} {name}{'' if number == 1 else 's'}"
+            counted(number, name)
             for number, name in ((sessions, "RDP session"), (requests, "web request"), (failures, "refused RDP logon"))
             if number
         ]
@@ -182,12 +183,11 @@ def _figures(db: duckdb.DuckDBPyConnection) -> list[Figure]:
 
 
 def _figure(number: int, name: str, more: str) -> Figure:
-    ending = "" if number == 1 else "es" if name.endswith("s") else "s"
-    return Figure(f"{number:,}", name + ending, more if number else "")
+    return Figure(f"{number:,}", plural(number, name), more if number else "")
 
 
 def _countries(number: int) -> str:
-    return f"in {number:,} countr{'y' if number == 1 else 'ies'}"
+    return f"in {counted(number, 'country')}"
 
 
 def _ledger(db: duckdb.DuckDBPyConnection) -> Ledger:
@@ -206,7 +206,7 @@ def _ledger(db: duckdb.DuckDBPyConnection) -> Ledger:
         records, part = found.get(outcome, (0, 0))
         share = f"{100 * part / size:.1f} %" if size else "0 %"
         said += [
-            f"{records:,} {outcome}{'' if records == 1 else 's'}",
+            counted(records, outcome),
             "under 0.1 %" if part and share == "0.0 %" else share,
         ]
     return Ledger(f"{files:,}", f"{size:,}", *said)
