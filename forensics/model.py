@@ -331,6 +331,8 @@ class Parser:
         default=lambda _head, _hints, _options: {}
     )
     hints: Callable[[Head], Sequence[Hint]] = field(default=lambda _head: ())
+    tells_file_time: bool = False
+    """True if its events depend on when the file was written, so that the same bytes may be other events."""
     mask: Callable[[bytes], bytes] | None = None
     """Overwrites the secrets in a file's bytes, each by as many others; None for formats that hold none."""
     cannot_know: str = ""

@@ -12,7 +12,7 @@ from forensics import __version__, enrichment
 from forensics.analysis import rules
 from forensics.case import Case, Draft, bind, draft, open_case, roomy
 from forensics.copies import copies
-from forensics.earlier import reusable
+from forensics.earlier import unchanged
 from forensics.engines import dask, local
 from forensics.engines._identity import identity
 from forensics.errors import EvidenceError, RejectsError
@@ -91,7 +91,7 @@ def analyze(
         else partial(local.run, workers=local.cores() if workers is None else max(1, workers))
     )
     old = Path(out)
-    reused = reusable(old, plan, _options(options)) if update and old.exists() else None
+    known = unchanged(old, plan, _options(options)) if update and old.exists() else {}
     with draft(Path(out), force=force or update, evidence=places) as building:
         building.audit(
             "start",
@@ -100,7 +100,7 @@ def analyze(
             options=_options(options),
             paths=[str(p.absolute()) for p in places],
         )
-        files = read(plan, building.parts, engine=engine, audit=building.audit, progress=progress, reused=reused)
+        files = read(plan, building.parts, engine=engine, audit=building.audit, progress=progress, unchanged=known)
         for name, rows in {**accounts(plan, files), **_circumstances(found, witnesses, options)}.items():
             building.write_table(name, rows)
         with hashing_again(plan) as hashes:

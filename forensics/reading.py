@@ -5,27 +5,27 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from itertools import chain
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
-from forensics.errors import EvidenceChangedError, LedgerError, OutputError
+from forensics.errors import EvidenceChangedError, OutputError
 from forensics.evidence.ledger import REJECT, SKIP, Tally, check_file
 from forensics.evidence.open import Held, drain, open_both, open_raw, open_stored
 from forensics.limits import MIB, PART_BYTES, SOLID_PART_BYTES
 from forensics.model import Span
 from forensics.parse import Job, JobDone, run, write_damages
+from forensics.parts import Taken
 from forensics.schemas import EVIDENCE, LEDGER, table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     import pyarrow as pa
 
@@ -53,20 +53,23 @@ class ReadFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Reused:
-    """Parts of an earlier case that would come out the same: they are taken, and their evidence is not read again.
+class TakenSpan:
+    """A span that an earlier case was read in, and where its rows lie there. `stop` is as the parser cut it."""
 
-    `tables` is where they lie, `done` what became of their jobs, from the first on. `spans` and `hashes` (SHA-256 and stored
-    size) are of the evidence that lies in them whole, by its id.
-    """
-
-    tables: Path
-    done: Sequence[JobDone]
-    spans: Mapping[str, Sequence[Mapping[str, Any]]]
-    hashes: Mapping[str, tuple[str, int]]
+    start: int
+    stop: int | None
+    first_ordinal: int
+    settings: tuple[tuple[str, str], ...]
+    taken: Taken
 
 
-_NOTHING: Final = Reused(Path(), (), {}, {})
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """Evidence that an earlier case read under the same circumstances: its hash, its stored size, its spans in order."""
+
+    sha256: str
+    size: int
+    spans: tuple[TakenSpan, ...]
 
 
 def read(
@@ -76,22 +79,22 @@ def read(
     engine: Engine,
     audit: Callable[..., None],
     progress: Callable[[str, int], None],
-    reused: Reused | None = None,
+    unchanged: Mapping[str, Unchanged] = MappingProxyType({}),
 ) -> dict[str, ReadFile]:
     """Hash, cut, parse and account for everything in the plan; return what was learnt of each file by its id.
 
-    `engine` maps the work over the jobs, somewhere, and yields what it returns in their order.
+    `engine` maps the work over the jobs, somewhere, and yields what it returns in their order. Evidence that is `unchanged`
+    (by its id) is not read again: its rows are taken from where they lie.
     Parts of the events, rejects and skips tables appear in `parts`. LedgerError if one byte is not accounted for.
     """
     files = {item.evidence.id: ReadFile() for item in plan}
-    taken = reused or _NOTHING
-    jobs = _jobs(_spans(plan, files, audit, taken), parts)
+    jobs = _jobs(_spans(plan, files, audit, unchanged), parts)
     number = -1
-    for job, done in chain(_taken(jobs, taken, parts), _done(jobs, engine)):
+    for job, done in _done(jobs, engine):
         number = done.number
         _account(done, files)
         _check_parts(done, parts)
-        audit("part", number=number, parts=done.parts, spans=_told(job, done), reused=number < len(taken.done))
+        audit("part", number=number, parts=done.parts, spans=_told(job, done))
         progress("reading", sum(span.stop - span.start for span in done.spans))
     damages = []
     for item in plan:
@@ -122,21 +125,6 @@ def _done(jobs: Iterator[Job], engine: Engine) -> Iterator[tuple[Job, JobDone]]:
         yield under_way.popleft(), done
 
 
-def _taken(jobs: Iterator[Job], reused: Reused, parts: Path) -> Iterator[tuple[Job, JobDone]]:
-    """Yield the first jobs with what became of them before, their parts put in place; LedgerError if they are others."""
-    for done, job in zip(reused.done, jobs, strict=False):
-        before = [(span.evidence_id, span.start, span.stop) for span in done.spans]
-        now = [(span.evidence.id, span.start, span.stop) for span in job.spans]
-        if len(now) != len(before) or any(
-            (a[0], a[1]) != (b[0], b[1]) or b[2] not in {None, a[2]} for a, b in zip(before, now, strict=True)
-        ):
-            raise LedgerError(f"part {done.number} of the earlier case is of other spans. This is a bug of c2trail.")
-        for name in done.parts:
-            (parts / name).parent.mkdir(exist_ok=True)
-            shutil.copyfile(reused.tables / name, parts / name)
-        yield job, done
-
-
 def _told(job: Job, done: JobDone) -> list[dict[str, Any]]:
     """Return what a later analysis needs to take a part over."""
     return [
@@ -148,6 +136,7 @@ def _told(job: Job, done: JobDone) -> list[dict[str, Any]]:
             "first_ordinal": span.first_ordinal,
             "settings": [list(pair) for pair in span.settings],
             "recount": one.recount,
+            "rows": one.rows,
             "tally": [list(row) for row in one.tally.rows()],
         }
         for span, one in zip(job.spans, done.spans, strict=True)
@@ -169,25 +158,24 @@ def _check_parts(done: JobDone, parts: Path) -> None:
 
 
 Engine = Callable[[Callable[[Job], JobDone], Iterator[Job]], Iterator[JobDone]]
-_Piece = tuple[Span, Held | None]
+_Piece = tuple[Span, Held | None, Taken | None]
 
 
 def _spans(
-    plan: Sequence[Identified], files: dict[str, ReadFile], audit: Callable[..., None], reused: Reused
+    plan: Sequence[Identified],
+    files: dict[str, ReadFile],
+    audit: Callable[..., None],
+    unchanged: Mapping[str, Unchanged],
 ) -> Iterator[_Piece]:
     """Yield the spans of every file while its stored bytes are being hashed; compressed ones bring their bytes along."""
     for item in plan:
         evidence = item.evidence
         file = files[evidence.id]
         file.stat = _stat(evidence)
-        if evidence.id in reused.spans and item.parser is not None:
-            file.sha256, file.size = reused.hashes[evidence.id]
-            for told in reused.spans[evidence.id]:
-                settings = tuple((name, value) for name, value in told["settings"])
-                stop = told["asked"]
-                span = Span(evidence, item.parser.name, told["start"], stop, told["first_ordinal"], settings)
-                yield span, None if evidence.divisible or stop is None else Held(b"")
-            audit("evidence_read", evidence_id=evidence.id, path=str(evidence.path), sha256=file.sha256, reused=True)
+        if item.parser is not None and (known := unchanged.get(evidence.id)):
+            file.sha256, file.size = known.sha256, known.size
+            yield from _again(evidence, item.parser.name, known)
+            audit("evidence_read", **_as_found(evidence), sha256=file.sha256, unchanged=True)
             continue
         hasher = hashlib.sha256()
         passing = _Passing()
@@ -201,13 +189,25 @@ def _spans(
                 size = evidence.size if evidence.divisible else None
                 whole = Span(evidence, item.parser.name, 0, size, 1, item.settings)
                 for span in item.parser.split(stream, whole):
-                    yield span, None if size is not None or span.stop is None else passing.of(span, stream)
+                    given = None if size is not None or span.stop is None else passing.of(span, stream)
+                    yield span, given, None
             drain(stored)
         finally:
             stream.close()
         file.sha256, file.size = hasher.hexdigest(), stored.position
         file.damage = stored.damage or evidence.damage
-        audit("evidence_read", evidence_id=evidence.id, path=str(evidence.path), sha256=file.sha256)
+        audit("evidence_read", **_as_found(evidence), sha256=file.sha256)
+
+
+def _as_found(evidence: Evidence) -> dict[str, object]:
+    return {"evidence_id": evidence.id, "path": str(evidence.path), "modified": evidence.modified}
+
+
+def _again(evidence: Evidence, parser: str, known: Unchanged) -> Iterator[_Piece]:
+    """Yield the spans of evidence that is not read again, as if those that brought their bytes did."""
+    for told in known.spans:
+        span = Span(evidence, parser, told.start, told.stop, told.first_ordinal, told.settings)
+        yield span, None if evidence.divisible or told.stop is None else Held(b""), told.taken
 
 
 class _Passing:
@@ -234,19 +234,22 @@ def _jobs(pieces: Iterator[_Piece], folder: Path) -> Iterator[Job]:
     The grouping depends on the evidence alone.
     """
     number, size = 0, 0
-    spans: list[Span] = []
-    bytes_of: list[Held | None] = []
-    for span, held in pieces:
-        spans.append(span)
-        bytes_of.append(held)
+    gathered: list[_Piece] = []
+    for piece in pieces:
+        span, held, _ = piece
+        gathered.append(piece)
         inflated = span.evidence.size * (1 if span.evidence.wrapping == "none" else 8)
         size += (inflated if span.stop is None else span.stop) - span.start
         if size >= (SOLID_PART_BYTES if span.evidence.solid and held is None else PART_BYTES):
-            yield Job(number, tuple(spans), folder, tuple(bytes_of))
-            number, size = number + 1, 0
-            spans, bytes_of = [], []
-    if spans:
-        yield Job(number, tuple(spans), folder, tuple(bytes_of))
+            yield _job(number, gathered, folder)
+            number, size, gathered = number + 1, 0, []
+    if gathered:
+        yield _job(number, gathered, folder)
+
+
+def _job(number: int, pieces: list[_Piece], folder: Path) -> Job:
+    spans, held, taken = zip(*pieces, strict=True)
+    return Job(number, spans, folder, held, taken)
 
 
 def _account(done: JobDone, files: dict[str, ReadFile]) -> None:

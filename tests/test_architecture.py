@@ -26,7 +26,7 @@ LAYERS = [
     },
     {"evidence"},
     {"parsers", "enrichment", "analysis", "reports", "engines"},
-    {"case", "copies", "parse", "identify", "publishing", "exports"},
+    {"case", "copies", "parts", "parse", "identify", "publishing", "exports"},
     {"reading"},
     {"pipeline", "query", "verifying", "places", "pseudonyms", "comparing", "earlier"},
     {"fleet"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 import forensics
-from forensics import parse, reading
+from forensics import parse
 from forensics.cli import app
 from forensics.errors import EvidenceChangedError
 from forensics.model import Options
@@ -68,33 +69,69 @@ def updated(evidence: Path, tmp_path: Path, **more: object) -> tuple[forensics.C
     return case, sorted(set(parsed))
 
 
-def test_what_is_added_behind_is_read_and_what_was_there_is_not(evidence: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["aaa", "access_log.2017-01-14.txt.h"])
+def test_only_what_was_added_is_read_wherever_it_stands(evidence: Path, tmp_path: Path, name: str) -> None:
     forensics.analyze(evidence, out=tmp_path / "case", workers=1)
-    (evidence / "access_log.2017-01-17.txt").write_bytes(log(17))
+    (evidence / f"{name}.txt").write_bytes(log(17, 40))
     case, parsed = updated(evidence, tmp_path)
-    # The last part was closed by the end of the evidence: whatever has a span in it is read again.
-    assert parsed == ["access_log.2017-01-14.txt.gz", "access_log.2017-01-15.txt", "access_log.2017-01-17.txt"]
-    taken = {str(line["evidence_id"]) for line in audit(case, "evidence_read") if line.get("reused")}
-    assert taken == {"E0001", "E0002", "E0003", "E0004"}
-    (evidence / "access_log.2017-01-18.txt").write_bytes(log(18))
+    assert parsed == [f"{name}.txt"]
+    assert sum(1 for line in audit(case, "evidence_read") if line.get("unchanged")) == 6
+    (evidence / "access_log.2017-01-10a.txt").write_bytes(log(18))
     _, again = updated(evidence, tmp_path)
-    assert "access_log.2017-01-14.txt.gz" not in again
-    assert "access_log.2017-01-18.txt" in again
+    assert again == ["access_log.2017-01-10a.txt"]
 
 
-def test_what_changed_and_all_behind_it_is_read_again(evidence: Path, tmp_path: Path) -> None:
+def test_small_files_that_share_a_part_are_not_read_again(tmp_path: Path) -> None:
+    folder = tmp_path / "seized"
+    folder.mkdir()
+    for day in range(10, 20):
+        (folder / f"access_log.2017-01-{day}.txt").write_bytes(log(day, 30))
+    forensics.analyze(folder, out=tmp_path / "case", workers=1)
+    (folder / "access_log.2017-01-01.txt").write_bytes(log(1, 30))
+    case, parsed = updated(folder, tmp_path)
+    assert parsed == ["access_log.2017-01-01.txt"]
+    assert len(list((case.folder / "tables" / "events").iterdir())) == 1
+
+
+def test_only_what_changed_is_read_again(evidence: Path, tmp_path: Path) -> None:
     forensics.analyze(evidence, out=tmp_path / "case", workers=1)
     changed = evidence / "access_log.2017-01-12.txt"
     changed.write_bytes(changed.read_bytes().replace(b"/3.jsp", b"/8.jsp"))
     _, parsed = updated(evidence, tmp_path)
-    assert "access_log.2017-01-10.txt" not in parsed
-    assert {"access_log.2017-01-12.txt", "access_log.2017-01-14.txt.gz"} <= set(parsed)
+    assert parsed == ["access_log.2017-01-12.txt"]
+
+
+def test_nothing_changed_is_nothing_read(evidence: Path, tmp_path: Path) -> None:
+    forensics.analyze(evidence, out=tmp_path / "case", workers=1)
+    _, parsed = updated(evidence, tmp_path)
+    assert parsed == []
+
+
+def test_a_file_whose_time_is_the_evidence_is_read_again_when_it_was_touched(evidence: Path, tmp_path: Path) -> None:
+    script = evidence / "webapps" / "x" / "c.jsp"
+    script.parent.mkdir(parents=True)
+    script.write_bytes(b"<%@ page %>")
+    os.utime(script, (1_484_700_000, 1_484_700_000))
+    forensics.analyze(evidence, out=tmp_path / "case", workers=1)
+    os.utime(script, (1_484_800_000, 1_484_800_000))
+    os.utime(evidence / "access_log.2017-01-12.txt", (1_484_800_000, 1_484_800_000))
+    _, parsed = updated(evidence, tmp_path)
+    assert parsed == ["c.jsp"]
+
+
+def test_other_workers_take_over_the_same_bytes(evidence: Path, tmp_path: Path) -> None:
+    forensics.analyze(evidence, out=tmp_path / "case", workers=1)
+    (evidence / "access_log.2017-01-10a.txt").write_bytes(log(9))
+    case = forensics.analyze(evidence, out=tmp_path / "case", workers=2, update=True)
+    scratch = forensics.analyze(evidence, out=tmp_path / "scratch", workers=1)
+    assert digests(case.folder) == digests(scratch.folder)
 
 
 def test_what_was_taken_away_is_gone(evidence: Path, tmp_path: Path) -> None:
     forensics.analyze(evidence, out=tmp_path / "case", workers=1)
-    (evidence / "access_log.2017-01-13.txt").unlink()
-    updated(evidence, tmp_path)
+    (evidence / "access_log.2017-01-11.txt").unlink()
+    _, parsed = updated(evidence, tmp_path)
+    assert parsed == []
 
 
 def test_other_options_or_other_code_take_nothing_over(
@@ -123,4 +160,3 @@ def test_an_update_of_no_case_is_an_analysis(evidence: Path, tmp_path: Path) -> 
         app, ["analyze", str(evidence), "-o", str(tmp_path / "case"), "--update", "--workers", "1"]
     )
     assert done.exit_code == 0, done.output
-    assert reading._NOTHING.done == ()

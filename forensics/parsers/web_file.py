@@ -103,5 +103,6 @@ PARSER = Parser(
     split=_whole,
     read=_read,
     recount=lambda _span: OneRecord(),
+    tells_file_time=True,
     cannot_know="Whether its time was set by hand or by copying; what the file did.",
 )

@@ -1,0 +1,186 @@
+"""Parts: the Parquet files of events, rejects and skips, in one form for the same rows, whatever batches they came in.
+
+Row groups have a fixed number of rows, a dictionary holds its values in the order of their first row and no other. So rows
+that are taken out of an earlier case and written again are the bytes that a parser's rows would be.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from forensics.schemas import EVENTS, REJECTS, SKIPS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+KINDS: Final[Mapping[str, pa.Schema]] = {"events": EVENTS, "rejects": REJECTS, "skips": SKIPS}
+_ROWS_A_GROUP: Final = 1 << 20
+_DICTIONARY: Final = [f.name for f in EVENTS if pa.types.is_dictionary(f.type)]
+# Offsets and line numbers grow steadily: their differences take a byte or two where the values take eight.
+_ENCODING: Final = {"log_offset": "DELTA_BINARY_PACKED", "log_ordinal": "DELTA_BINARY_PACKED"}
+_STATISTICS: Final = ["time", "evidence_id"]
+
+
+def path_of(folder: Path, kind: str, number: int) -> Path:
+    """Return where the rows of one kind of a part lie."""
+    return folder / kind / f"part-{number:06d}.parquet"
+
+
+class PartWriter:
+    """Collects batches of one kind and writes row groups; a part without rows of it leaves no file.
+
+    The file appears whole, by one rename: where a job is done twice (a lost worker, one that was slow), the same bytes take
+    the same place, and what a killed worker left half-written has a name that nobody reads.
+    """
+
+    def __init__(self, folder: Path, kind: str, number: int) -> None:
+        self.rows = 0
+        self._path = path_of(folder, kind, number)
+        self.name = self._path.relative_to(folder).as_posix()
+        self._partial = self._path.with_name(f".{self._path.name}.{secrets.token_hex(4)}.partial")
+        self._schema = KINDS[kind]
+        self._held: list[pa.RecordBatch] = []
+        self._rows_held = 0
+        self._file: pq.ParquetWriter | None = None
+
+    def add(self, batch: pa.RecordBatch | pa.Table) -> None:
+        """Take rows; they are written when a row group is full, or at the end."""
+        if batch.num_rows:
+            self._held += batch.to_batches() if isinstance(batch, pa.Table) else [batch]
+            self._rows_held += batch.num_rows
+            self.rows += batch.num_rows
+            if self._rows_held >= _ROWS_A_GROUP:
+                self._flush(_ROWS_A_GROUP)
+
+    def copy(self, source: Path) -> int:
+        """Publish a copy of an earlier file and return its size; 0 if there is none."""
+        if not source.is_file():
+            return 0
+        self._path.parent.mkdir(exist_ok=True)
+        shutil.copyfile(source, self._partial)
+        return self._publish()
+
+    def close(self) -> int:
+        """Publish the file and return its size; 0 if there is none."""
+        self._flush(1)
+        if self._file is None:
+            return 0
+        self._file.close()
+        return self._publish()
+
+    def discard(self) -> None:
+        """Leave nothing."""
+        if self._file is not None:
+            with suppress(OSError):
+                self._file.close()
+        self._partial.unlink(missing_ok=True)
+
+    def _publish(self) -> int:
+        size = self._partial.stat().st_size
+        self._partial.replace(self._path)
+        return size
+
+    def _flush(self, at_least: int) -> None:
+        table = pa.Table.from_batches(self._held, schema=self._schema)
+        at = 0
+        while table.num_rows - at >= at_least:
+            if self._file is None:
+                self._file = self._open()
+            self._file.write_table(canonical(table.slice(at, _ROWS_A_GROUP)), row_group_size=_ROWS_A_GROUP)
+            at += _ROWS_A_GROUP
+        left = table.slice(min(at, table.num_rows))
+        self._held, self._rows_held = left.to_batches(), left.num_rows
+
+    def _open(self) -> pq.ParquetWriter:
+        self._path.parent.mkdir(exist_ok=True)
+        if self._schema is not EVENTS:
+            return pq.ParquetWriter(self._partial, self._schema, compression="zstd", compression_level=1)
+        return pq.ParquetWriter(
+            self._partial,
+            self._schema,
+            compression="zstd",
+            compression_level=1,
+            use_dictionary=_DICTIONARY,
+            column_encoding=_ENCODING,
+            write_statistics=_STATISTICS,
+        )
+
+
+def canonical(table: pa.Table) -> pa.Table:
+    """Return the same rows with one chunk a column, and dictionaries that hold what is used, in the order of its first row."""
+    table = table.unify_dictionaries().combine_chunks()
+    for at, kind in enumerate(table.schema):
+        if pa.types.is_dictionary(kind.type) and table.num_rows:
+            held = table.column(at).chunk(0)
+            ordered = _ordered(held)
+            if ordered is not held:
+                table = table.set_column(at, kind, ordered)
+    return table
+
+
+def _ordered(held: pa.DictionaryArray) -> pa.DictionaryArray:
+    size = len(held.dictionary)
+    if not size:
+        return held
+    indices = held.indices
+    codes = (indices.drop_null() if indices.null_count else indices).to_numpy()
+    first = np.full(size, len(codes))
+    # Of several values for one place numpy keeps the last: going backwards, the first row.
+    first[codes[::-1]] = np.arange(len(codes) - 1, -1, -1)
+    used = int(np.count_nonzero(first < len(codes)))
+    if used == size and bool(np.all(first[1:] > first[:-1])):
+        return held
+    order = np.argsort(first, kind="stable")
+    rank = np.empty(size, np.int32)
+    rank[order] = np.arange(size, dtype=np.int32)
+    return pa.DictionaryArray.from_arrays(
+        pa.array(rank).take(indices), held.dictionary.take(pa.array(order[:used])), safe=False
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Where the rows of a span lie in an earlier case, and what was counted of it there."""
+
+    tables: Path
+    number: int
+    evidence_id: str
+    place: tuple[int, int]
+    """Which span of its part it was, and of how many."""
+    begin: Mapping[str, int]
+    rows: Mapping[str, int]
+    """The first row of each kind, and how many."""
+    stop: int
+    recount: int
+    tally: tuple[tuple[str, str, int, int], ...]
+
+
+class EarlierRows:
+    """Reads rows out of the parts of earlier cases; the part that was read last is kept."""
+
+    def __init__(self) -> None:
+        self._read: dict[str, tuple[Path, pa.Table]] = {}
+
+    def of(self, taken: Taken, kind: str, evidence_id: str) -> pa.Table:
+        """Return the rows of one kind of a span, as those of `evidence_id`."""
+        count = taken.rows[kind]
+        if not count:
+            return KINDS[kind].empty_table()
+        path = path_of(taken.tables, kind, taken.number)
+        if self._read.get(kind, (None,))[0] != path:
+            self._read[kind] = path, pq.ParquetFile(path).read()
+        rows = self._read[kind][1].slice(taken.begin[kind], count)
+        if evidence_id == taken.evidence_id:
+            return rows
+        at = rows.schema.get_field_index("evidence_id")
+        renamed = pa.repeat(pa.scalar(evidence_id), count).cast(KINDS[kind].field(at).type)
+        return rows.set_column(at, KINDS[kind].field(at), renamed)
