@@ -238,6 +238,27 @@ COVERAGE: Final = pa.schema(
 cannot be known. Numbers are EventRecordIDs, those of unwanted records included; `times_back` counts records whose time is
 before that of the record before them; `silent_hours` is the longest run of hours without an event, from `silent_from` on."""
 
+GAPS: Final = pa.schema(
+    [
+        ("kind", TEXT),
+        ("log", TEXT),
+        ("evidence_id", TEXT),
+        ("label", TEXT),
+        ("host_name", TEXT),
+        ("since", TIME),
+        ("until", TIME),
+        ("count", pa.int64()),
+        ("detail", TEXT),
+        ("cannot_know", TEXT),
+        ("confidence", TEXT),
+        ("because", TEXT),
+        ("locators", TEXT),
+    ]
+)
+"""One row a hole in the logs: `records_missing`, `times_back`, `torn`, `log_cleared`, `clock_changed`, `zone_changed`, `silence` (RDP
+and HTTP together), `server_off`, `days_missing`, `lines_lost` (a crash took them), `begins_late`, `ends_early`. It lies between
+`since` and `until`, as far as either is known; `count` is how many records or days it holds, or how often times go back."""
+
 FINDINGS: Final = pa.schema(
     [
         ("rank", pa.int64()),

@@ -50,6 +50,7 @@ EVENT_ACTIONS: Final[Mapping[str, str]] = {
     "software_install": "a program was installed",
     "log_cleared": "an event log was cleared",
     "clock_changed": "the system clock was set",
+    "server_zone": "the server told which offset from UTC its own clock keeps",
     "system_start": "Windows started",
     "system_stop": "Windows stopped",
     "system_crash": "the last shutdown was unexpected",

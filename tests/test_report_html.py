@@ -53,7 +53,7 @@ def test_the_ten_sentences_the_numbers_and_the_ledger_line_open_the_page(demo_ca
 
 def test_every_table_of_the_case_that_a_reader_needs_has_its_section(sample: bytes) -> None:
     found = set(re.findall(rb'id="table-([a-z_]+)"', sample))
-    wanted = "sessions people chain rarities links sources milestones endpoints victims beacons coverage evidence skips rejects witnesses run zones acts places"
+    wanted = "sessions people chain rarities links sources milestones endpoints victims beacons coverage gaps evidence skips rejects witnesses run zones acts places"
     assert found == {name.encode() for name in wanted.split()}
 
 

@@ -8,7 +8,7 @@ database sorts after all.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
@@ -32,9 +32,25 @@ _ASKED: Final = (
 )
 
 
-def times_back(db: duckdb.DuckDBPyConnection, windows_s: int, other_s: int) -> dict[str, int]:
-    """Return, for each piece of evidence with events, how many of them lie back by more than the seconds of their kind."""
-    counts: dict[int, int] = {}
+class Back(NamedTuple):
+    """How often times go back in a log, and its largest step: the time before it, the time after it, and where that record lies."""
+
+    times: int = 0
+    before_us: int = 0
+    after_us: int = 0
+    offset: int = 0
+
+    def joined(self, other: Back) -> Back:
+        """Return both as one: all counted, the larger step kept, of equal ones the first."""
+        if not self.times:
+            return other
+        larger = self if self.before_us - self.after_us >= other.before_us - other.after_us else other
+        return larger._replace(times=self.times + other.times)
+
+
+def times_back(db: duckdb.DuckDBPyConnection, windows_s: int, other_s: int) -> dict[str, Back]:
+    """Return, for each piece of evidence with events, how its times go back by more than the seconds of their kind."""
+    found: dict[int, Back] = {}
     last: Rows | None = None
     stream = _in_order(db)
     for rows in stream:
@@ -42,16 +58,19 @@ def times_back(db: duckdb.DuckDBPyConnection, windows_s: int, other_s: int) -> d
             stream.close()
             return _sorted(db, windows_s, other_s)
         whole = rows if last is None else _joined([last, rows])
-        evidence, _, _, us, windows = whole
+        evidence, _, offsets, us, windows = whole
         late = (us[:-1] - us[1:] > np.where(windows[1:] == 1, windows_s, other_s) * 1_000_000) & (
             evidence[1:] == evidence[:-1]
         )
         for number in np.unique(rows[0]).tolist():
-            counts.setdefault(number, 0)
-        for number, count in zip(*np.unique(evidence[1:][late], return_counts=True), strict=True):
-            counts[int(number)] += int(count)
+            found.setdefault(number, Back())
+        places = np.flatnonzero(late) + 1
+        for number in np.unique(evidence[places]).tolist():
+            mine = places[evidence[places] == number]
+            at = int(mine[np.argmax(us[mine - 1] - us[mine])])
+            found[number] = found[number].joined(Back(len(mine), int(us[at - 1]), int(us[at]), int(offsets[at])))
         last = _cut(rows, len(rows[0]) - 1, None)
-    return {f"E{number:04d}": count for number, count in counts.items()}
+    return {f"E{number:04d}": back for number, back in found.items()}
 
 
 def _in_order(db: duckdb.DuckDBPyConnection) -> Generator[Rows | None]:
@@ -112,11 +131,13 @@ def _key(rows: Rows, place: int) -> tuple[int, int, int]:
     return int(rows[0][place]), int(rows[1][place]), int(rows[2][place])
 
 
-def _sorted(db: duckdb.DuckDBPyConnection, windows_s: int, other_s: int) -> dict[str, int]:
+def _sorted(db: duckdb.DuckDBPyConnection, windows_s: int, other_s: int) -> dict[str, Back]:
     """Count by a window over all events."""
     found = db.sql(f"""
         WITH rows AS (SELECT {_ASKED}),
-        follow AS (SELECT evidence_id, windows, lag(us) OVER (PARTITION BY evidence_id ORDER BY log_ordinal, log_offset) - us AS back FROM rows)
-        SELECT evidence_id, count(*) FILTER (WHERE back > CASE WHEN windows THEN {windows_s} ELSE {other_s} END * 1000000)
-        FROM follow GROUP BY evidence_id""").fetchall()
-    return dict(found)
+        follow AS (SELECT evidence_id, windows, us, log_ordinal, log_offset,
+                          lag(us) OVER (PARTITION BY evidence_id ORDER BY log_ordinal, log_offset) AS before FROM rows),
+        back AS (SELECT *, before - us > CASE WHEN windows THEN {windows_s} ELSE {other_s} END * 1000000 AS late FROM follow)
+        SELECT evidence_id, count(*) FILTER (WHERE late), arg_max(struct_pack(before, us, log_offset), (before - us, -coalesce(log_ordinal, 1 << 62), -log_offset)) FILTER (WHERE late)
+        FROM back GROUP BY evidence_id""").fetchall()
+    return {name: Back(count, *(step.values() if step else ())) for name, count, step in found}

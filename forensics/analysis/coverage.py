@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
-from datetime import date, timedelta
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
-from forensics.analysis._backwards import times_back
-from forensics.analysis._words import CLOCK_STEP
+from forensics.analysis._gap_records import numbers
+from forensics.analysis._gap_silence import days_missing
+from forensics.analysis._spoken import rows, spoken
 from forensics.answers import COVERAGE
 from forensics.model import Rule
 from forensics.schemas import table
+from forensics.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,9 +23,9 @@ Row = dict[str, Any]
 
 _KINDS: Final = (
     ("Terminal Services sessions (LocalSessionManager)", "event_provider LIKE '%LocalSessionManager'",
-     "who had a desktop from which address, and when it was left and taken up again"),
+     "who had a desktop from which address, and when it was left and taken up again; Windows has this log from Vista and Server 2008 on"),
     ("Terminal Services logons (RemoteConnectionManager)", "event_provider LIKE '%RemoteConnectionManager'",
-     "who passed network authentication"),
+     "who passed network authentication; Windows has this log from Vista and Server 2008 on"),
     ("RDP connections (RdpCoreTS)", "event_provider LIKE '%RdpCoreTS'",
      "connections before any logon, the client's port, zone, screen and system; Windows has this log from 2012 on"),
     ("Security", "event_provider IN ('Microsoft-Windows-Security-Auditing', 'Security')",
@@ -40,162 +39,143 @@ _KINDS: Final = (
 )  # fmt: skip
 """Kinds of logs: how their events are known, and what cannot be known without them."""
 
-_DAY_IN_NAME: Final = re.compile(r"(?<![0-9])([0-9]{4})-([0-9]{2})-([0-9]{2})(?![0-9])", re.ASCII)
-_LATE_S: Final = 60
-"""Lines of an access log stand in the order in which requests ended, and carry that time to the second."""
-_BUFFER_S: Final = 10
+_SECURITY: Final = (
+    ("4624", "successful logons", "which logons succeeded, under which logon id"),
+    ("4625", "refused logons", "who was refused a logon"),
+    ("4778", "reconnected sessions", "the client's machine name at reconnections"),
+)
+"""What an audit policy may leave out of a Security log."""
+
+_NOTES: Final = 4
+_EXPORTED: Final = ("evtx_csv", "evtx_json", "evtx_xml")
 
 
 def _run(db: duckdb.DuckDBPyConnection) -> pa.Table:
-    rows = _present(db)
-    _add(rows, _numbers(db))
-    _add(rows, _back(db))
-    _add(rows, _silence(db))
-    days = _missing_days(list(rows.values()))
-    for row in rows.values():
-        row["missing_days"] = days.get(row["label"])
-        row["notes"] = "; ".join(_notes(db, row)) or None
-    listed = sorted(rows.values(), key=lambda row: (row["log"], row["evidence_id"]))
-    return table([*listed, *_absent(db)], COVERAGE)
+    spoken(db)
+    holes: dict[str, list[Row]] = defaultdict(list)
+    for gap in rows(db, "SELECT * FROM gaps"):
+        holes[gap["evidence_id"] or ""].append(gap)
+    counts, silent, audited, present = numbers(db), _silence(db), _audited(db), _present(db)
+    days = {gap["evidence_id"]: gap["days"] for gap in days_missing({row["evidence_id"]: row for row in present})}
+    listed = []
+    for row in present:
+        evidence_id = row["evidence_id"]
+        gaps = holes.get(evidence_id, [])
+        known = {**counts.get(evidence_id, {}), **row, **silent.get((evidence_id, row["log"]), {})}
+        listed.append({**known, "missing_days": days.get(evidence_id), **_told(known, gaps, audited)})
+    return table(
+        [*sorted(listed, key=lambda row: (row["log"], row["evidence_id"])), *_empty(db), *_absent(db)], COVERAGE
+    )
 
 
-def _present(db: duckdb.DuckDBPyConnection) -> dict[str, Row]:
-    """Return one row a piece of evidence with events: an EVTX file by its channel, any other by its format."""
-    found = db.sql("""
-        WITH said AS (SELECT *, coalesce(json_extract_string(unmapped, '$.channel'), log_format) AS log FROM events)
-        SELECT s.evidence_id, any_value(v.label) AS label, mode(s.log) AS log, mode(s.host_name) AS host_name,
-               min(s.time) AS first_seen, max(s.time) AS last_seen, count(*) AS events, any_value(s.log_format) AS log_format
-        FROM said s JOIN evidence v USING (evidence_id) WHERE s.event_action NOT IN ('configuration', 'file_time') GROUP BY s.evidence_id ORDER BY s.evidence_id""")
-    return {row["evidence_id"]: row for row in found.to_arrow_table().to_pylist()}
+def _told(row: Row, gaps: list[Row], audited: set[str]) -> Row:
+    """Return what is said of a log: its holes first, and what neither they nor its settings let anybody know."""
+    said = [*(gap["detail"] for gap in gaps), *_notes(row, audited)]
+    more = len(said) - _NOTES
+    lost = [*_before(row), *(gap["cannot_know"] for gap in gaps if gap["cannot_know"]), *_not_written(row, audited)]
+    return {
+        "times_back": sum(gap["count"] or 0 for gap in gaps if gap["kind"] == "times_back"),
+        "notes": ("; ".join(said[:_NOTES]) + (f"; {more} more in gaps.csv" if more > 0 else "")) or None,
+        "cannot_know": "; ".join(dict.fromkeys(lost)) or None,
+    }
 
 
-def _add(rows: dict[str, Row], more: Iterator[Row]) -> None:
-    for row in more:
-        if row["evidence_id"] in rows:
-            rows[row["evidence_id"]].update(row)
+def _present(db: duckdb.DuckDBPyConnection) -> list[Row]:
+    """Return one row a log of a file: an event log by its channel, any other by its format."""
+    return rows(
+        db,
+        """SELECT s.evidence_id, any_value(v.label) AS label, s.log, mode(s.host_name) AS host_name, any_value(s.log_format) AS log_format,
+               min(s.first) AS first_seen, max(s.last) AS last_seen, sum(s.events)::BIGINT AS events, sum(s.agents)::BIGINT AS agents,
+               any_value(x.log_format) IS NOT NULL AS renumbered
+        FROM _spoken s JOIN evidence v USING (evidence_id)
+        LEFT JOIN (SELECT evidence_id, any_value(log_format) AS log_format FROM events WHERE log_format = 'evtx' AND coalesce(flags, '') NOT LIKE '%recovered%'
+                   GROUP BY evidence_id HAVING NOT bool_and(event_sequence = log_ordinal)) x USING (evidence_id)
+        GROUP BY s.evidence_id, s.log ORDER BY s.evidence_id, s.log""",
+    )
 
 
-def _numbers(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
-    """Find holes in the record numbers of event logs; slack is older than what stands before it and does not count."""
-    found = db.sql("""
-        WITH runs AS (
-            SELECT evidence_id, log_ordinal AS low, log_ordinal AS high FROM events
-            WHERE log_format IN ('evtx', 'evt') AND log_ordinal IS NOT NULL AND coalesce(flags, '') NOT LIKE '%recovered%'
-            UNION ALL SELECT evidence_id, log_ordinal, log_ordinal + records - 1 FROM skips
-            WHERE log_ordinal IS NOT NULL AND records > 0 AND reason NOT LIKE 'slack%'
-            UNION ALL SELECT evidence_id, log_ordinal, log_ordinal FROM rejects
-            WHERE log_ordinal IS NOT NULL AND evidence_id IN (SELECT evidence_id FROM events WHERE log_format IN ('evtx', 'evt'))),
-        reached AS (
-            SELECT *, max(high) OVER (PARTITION BY evidence_id ORDER BY low, high ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
-            FROM runs)
-        SELECT evidence_id, min(low) AS first_number, max(high) AS last_number,
-               coalesce(sum(low - before - 1) FILTER (WHERE low > before + 1), 0) AS numbers_missing,
-               arg_max(before + 1, low - before) FILTER (WHERE low > before + 1) AS gap_low,
-               arg_max(low - 1, low - before) FILTER (WHERE low > before + 1) AS gap_high
-        FROM reached GROUP BY evidence_id ORDER BY evidence_id""").to_arrow_table()
-    for row in found.to_pylist():
-        low, high = row.pop("gap_low"), row.pop("gap_high")
-        gap = f"{low} to {high}, {high - low + 1} records" if low is not None else None
-        yield {**row, "numbers_missing": int(row["numbers_missing"]), "largest_gap": gap}
-
-
-def _back(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
-    """Count records whose time lies before that of the record before them by more than clocks and threads explain."""
-    counted = times_back(db, int(CLOCK_STEP.total_seconds()), _LATE_S)
-    for evidence_id in sorted(counted):
-        yield {"evidence_id": evidence_id, "times_back": counted[evidence_id]}
-
-
-def _silence(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
-    found = db.sql("""
-        WITH hours AS (SELECT DISTINCT evidence_id, date_trunc('hour', time) AS hour FROM events WHERE time IS NOT NULL),
-        gaps AS (SELECT evidence_id, hour, lag(hour) OVER (PARTITION BY evidence_id ORDER BY hour) AS before FROM hours)
-        SELECT evidence_id, max(date_diff('hour', before, hour) - 1) AS silent_hours,
+def _silence(db: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], Row]:
+    """Return the longest run of whole hours without an event, by file and log."""
+    found = rows(
+        db,
+        """WITH hours AS (SELECT DISTINCT evidence_id, log, hour FROM _spoken WHERE hour IS NOT NULL),
+        gaps AS (SELECT evidence_id, log, hour, lag(hour) OVER (PARTITION BY evidence_id, log ORDER BY hour) AS before FROM hours)
+        SELECT evidence_id, log, max(date_diff('hour', before, hour) - 1) AS silent_hours,
                arg_max(before + INTERVAL 1 HOUR, date_diff('hour', before, hour)) AS silent_from
-        FROM gaps WHERE before IS NOT NULL AND hour > before + INTERVAL 1 HOUR GROUP BY evidence_id ORDER BY evidence_id""")
-    yield from found.to_arrow_table().to_pylist()
+        FROM gaps WHERE before IS NOT NULL AND hour > before + INTERVAL 1 HOUR GROUP BY ALL ORDER BY evidence_id, log""",
+    )
+    return {(row.pop("evidence_id"), row.pop("log")): row for row in found}
 
 
-def _missing_days(rows: list[Row]) -> dict[str, str]:
-    """Find days without a file among logs that carry the day in their name."""
-    series: dict[str, dict[date, str]] = defaultdict(dict)
-    for row in rows:
-        match = _DAY_IN_NAME.search(row["label"])
-        try:
-            day = date(*map(int, match.groups())) if match else None
-        except ValueError:
-            day = None
-        if match and day:
-            series[row["label"][: match.start()]][day] = row["label"]
-    out: dict[str, str] = {}
-    for days in series.values():
-        ordered = sorted(days)
-        for before, after in pairwise(ordered):
-            lost = (after - before).days - 1
-            if lost:
-                first, last = before + timedelta(days=1), after - timedelta(days=1)
-                out[days[after]] = f"{first}" if lost == 1 else f"{first} to {last}"
-    return out
+def _audited(db: duckdb.DuckDBPyConnection) -> set[str]:
+    codes = ", ".join(f"'{code}'" for code, _, _ in _SECURITY)
+    found = rows(
+        db,
+        "SELECT DISTINCT event_code FROM events WHERE event_provider IN ('Microsoft-Windows-Security-Auditing', 'Security') "
+        f"AND event_code IN ({codes}) ORDER BY event_code",
+    )
+    return {row["event_code"] for row in found}
 
 
-def _notes(db: duckdb.DuckDBPyConnection, row: Row) -> Iterator[str]:
-    if row.get("numbers_missing"):
-        yield "records are missing: the log was cut, cleared in part, or records were taken out"
-    if row.get("times_back"):
-        yield "times go back: the clock was set, or records were put in"
-    if row["log_format"] in ("evtx", "evt"):
-        yield from _cleared(db, row)
-    if row["log_format"].startswith("tomcat_"):
-        yield from _clock_of_web(db, row)
-        yield from _lost_tail(db, row)
+def _before(row: Row) -> Iterator[str]:
+    """Say that a log begins after its beginning."""
+    gone = (row.get("first_number") or 1) - 1
+    if gone > 0 and not row["renumbered"] and row["first_seen"] is not None:
+        yield f"what the log held before {row['first_seen']:%Y-%m-%d %H:%M:%SZ}"
 
 
-def _cleared(db: duckdb.DuckDBPyConnection, row: Row) -> Iterator[str]:
-    found = db.sql(
-        "SELECT max(time) AS cleared FROM events WHERE event_action = 'log_cleared' AND "
-        "(json_extract_string(unmapped, '$.cleared_channel') = ? OR (event_code IN ('1102', '517') AND ? = 'Security'))",
-        params=[row["log"], row["log"]],
-    ).to_arrow_table()
-    (cleared,) = found.column("cleared").to_pylist()
-    if cleared is not None:
-        yield f"cleared at {cleared:%Y-%m-%dT%H:%M:%SZ}: what stood before it is gone"
+def _notes(row: Row, audited: set[str]) -> Iterator[str]:
+    gone = (row.get("first_number") or 1) - 1
+    if row["renumbered"]:
+        yield "an export: its records are numbered anew, so which were left out of it cannot be told from their numbers"
+    elif gone > 0:
+        yield f"its first record is number {gone + 1:,}: {counted(gone, 'record')} before it {'was' if gone == 1 else 'were'} overwritten or cleared"
+    if row["log_format"] in _EXPORTED:
+        yield "an export: what was left out of it cannot be told"
+    if row["log_format"].startswith("tomcat_") and not row["agents"]:
+        yield "no line names a User-Agent"
+    if row["log"] == "Security":
+        for code, name, _ in _SECURITY:
+            if code not in audited:
+                yield f"no {name} ({code})"
 
 
-def _clock_of_web(db: duckdb.DuckDBPyConnection, row: Row) -> Iterator[str]:
-    found = db.sql(
-        "SELECT DISTINCT right(time_original, 5) AS shift FROM events WHERE evidence_id = ? AND time_basis = 'offset_in_log' "
-        "AND regexp_matches(time_original, '[+-][0-9]{4}$') ORDER BY shift",
-        params=[row["evidence_id"]],
-    ).to_arrow_table()
-    shifts = found.column("shift").to_pylist()
-    if len(shifts) > 1:
-        yield f"the server's clock stood at {' and '.join(shifts)}"
+def _not_written(row: Row, audited: set[str]) -> Iterator[str]:
+    """Say what a log that is here does not record by its settings."""
+    if row["log_format"].startswith("tomcat_") and not row["agents"]:
+        yield "with which program each client asked"
+    if row["log"] == "Security":
+        for code, _, lost in _SECURITY:
+            if code not in audited:
+                yield lost
 
 
-def _lost_tail(db: duckdb.DuckDBPyConnection, row: Row) -> Iterator[str]:
-    """Tomcat keeps up to ten seconds of lines in a buffer, which a crash takes along."""
-    found = db.sql(
-        "SELECT min(c.time) AS crash FROM events c WHERE c.event_action = 'system_crash' AND c.time >= ? "
-        "AND NOT EXISTS (SELECT 1 FROM events e WHERE e.event_action IN ('http_request', 'system_stop', 'tomcat_stop') "
-        "AND e.time > ? AND e.time <= c.time)",
-        params=[row["last_seen"], row["last_seen"]],
-    ).to_arrow_table()
-    (crash,) = found.column("crash").to_pylist()
-    if crash is not None and crash - row["last_seen"] < timedelta(days=1):
-        yield f"the last line stands before a crash: up to {_BUFFER_S} s of requests before it were never written"
+def _empty(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
+    """Tell the logs in evidence in which nothing stands that is read."""
+    found = rows(
+        db,
+        "SELECT evidence_id, label, parser, stream_size FROM evidence WHERE (parser IN ('evt', 'juli', 'procrun') OR starts_with(parser, 'evtx') "
+        "OR starts_with(parser, 'tomcat_')) AND parser <> 'tomcat_users_xml' "
+        "AND evidence_id NOT IN (SELECT evidence_id FROM _spoken) ORDER BY evidence_id",
+    )
+    for row in found:
+        yield {
+            "log": row["parser"], "evidence_id": row["evidence_id"], "label": row["label"], "events": 0,
+            "notes": "no event of the kinds that are read stands in it" if row["stream_size"] else "it is empty",
+            "cannot_know": None if row["stream_size"] else "whether it was never written to, or emptied",
+        }  # fmt: skip
 
 
 def _absent(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
     for name, known_by, lost in _KINDS:
-        found = db.sql(f"SELECT 1 AS one FROM events WHERE {known_by} LIMIT 1").to_arrow_table()
-        if not found.num_rows:
+        if not rows(db, f"SELECT 1 AS one FROM events WHERE {known_by} LIMIT 1"):
             yield {"log": name, "events": 0, "notes": "not in evidence", "cannot_know": lost}
 
 
 RULE = Rule(
     "coverage",
     "What the logs cover, and where they have holes",
-    ("events", "rejects", "skips", "evidence"),
+    ("events", "rejects", "skips", "evidence", "gaps"),
     COVERAGE,
     _run,
 )

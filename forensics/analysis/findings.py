@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from forensics.analysis import _sentences as say
+from forensics.analysis import _sentences_of_logs as of_logs
 from forensics.analysis._words import because
 from forensics.answers import FINDINGS
 from forensics.model import CONFIDENCES, Rule
@@ -33,10 +34,10 @@ _QUESTIONS: Final[tuple[Callable[[duckdb.DuckDBPyConnection], Iterable[say.Row]]
     say.tests,
     say.machine,
     say.hours,
-    say.traces,
-    say.crash,
+    of_logs.traces,
+    of_logs.crash,
     say.alone,
-    say.gaps,
+    of_logs.gaps,
 )
 """In the order of their weight in court."""
 
@@ -48,7 +49,7 @@ def _run(db: duckdb.DuckDBPyConnection) -> pa.Table:
     if not {"rare_origin", "operator", "command"} & {row["kind"] for row in found}:
         others.insert(0, say.nothing())
     opening = [*slips, *others[: max(0, _MOST - len(slips))]]
-    limits = list(say.limits(db))
+    limits = list(of_logs.limits(db))
     rows = []
     for rank, row in enumerate([*opening, *limits], 1):
         reasons = row.pop("reasons")
@@ -78,6 +79,8 @@ RULE = Rule(
         "chain",
         "zones",
         "coverage",
+        "gaps",
+        "addresses",
         "beacons",
         "ledger",
         "rarities",

@@ -83,6 +83,7 @@ _SAYS: Final = (
     ("rarities", "Print what is rare in this case: the only addresses of a country or network."),
     ("hours", "Print when operators were at work, by weekday and hour (UTC)."),
     ("zones", "Print which time zones the working hours would fit."),
+    ("gaps", "Print each hole in the logs, from when to when, and what so cannot be known."),
     ("coverage", "Print what each log covers, where it has holes, and what is not in evidence."),
 )
 

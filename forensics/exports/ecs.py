@@ -79,6 +79,7 @@ KINDS: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "software_install": (("package",), ("installation",)),
     "log_cleared": (("configuration",), ("deletion",)),
     "clock_changed": (("configuration",), ("change",)),
+    "server_zone": (("configuration",), ("info",)),
     "system_start": (("host",), ("start",)),
     "system_stop": (("host",), ("end",)),
     "system_crash": (("host",), ("end",)),

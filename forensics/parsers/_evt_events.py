@@ -63,6 +63,7 @@ LEGACY: Final[Mapping[tuple[str, int], Legacy]] = {
     ("EventLog", 6005): Legacy(CLASSIC, 6005, (), "System"),
     ("EventLog", 6006): Legacy(CLASSIC, 6006, (), "System"),
     ("EventLog", 6008): Legacy(CLASSIC, 6008, (), "System"),
+    ("EventLog", 6013): Legacy(CLASSIC, 6013, (), "System"),
     ("Service Control Manager", 7036): Legacy(SCM, 7036, ("param1", "param2"), "System"),
     ("Service Control Manager", 7040): Legacy(SCM, 7040, ("param1", "param2", "param3", "param4"), "System"),
     ("MsiInstaller", 1033): Legacy(MSI, 1033, (), "Application"),

@@ -126,10 +126,12 @@ MEANINGS: Final[Mapping[tuple[str, int], Meaning]] = {
     # A desktop was left; often an RDP session's, but the console's too.
     (DESKTOP, 9009): Meaning("rdp_service"),
     (KERNEL, 1): Meaning("clock_changed", "success"),
+    (KERNEL, 24): Meaning("server_zone"),
     (KERNEL, 12): Meaning("system_start", "success"),
     (KERNEL, 13): Meaning("system_stop", "success"),
     (CLASSIC, 6005): Meaning("system_start", "success"),
     (CLASSIC, 6006): Meaning("system_stop", "success"),
+    (CLASSIC, 6013): Meaning("server_zone"),
     (CLASSIC, 6008): Meaning("system_crash", "success"),
     (MSI, 1033): Meaning("software_install"),
     (MSI, 11707): Meaning("software_install", "success"),

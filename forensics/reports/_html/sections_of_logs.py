@@ -30,6 +30,24 @@ OF_LOGS: Final = (
         "coverage.csv",
     ),
     Listing(
+        "gaps",
+        "Holes in the logs: from when to when, and what so cannot be known",
+        "SELECT * FROM gaps",
+        (
+            Column("kind", "Kind", "words"),
+            Column("log", "Log", "words"),
+            Column("evidence_id", "Evidence", "code"),
+            Column("since", "Since", "time"),
+            Column("until", "Until", "time"),
+            Column("detail", "What is seen", "sentence"),
+            Column("cannot_know", "Cannot be known", "sentence"),
+            Column("confidence", "Confidence", "confidence"),
+            Column("locators", "Rows", "locators"),
+        ),
+        "gaps.csv",
+        "No hole was found in these logs.",
+    ),
+    Listing(
         "evidence",
         "Evidence files, their hashes, and what became of every byte",
         "SELECT e.*, n.events, n.rejects, n.skips FROM evidence e LEFT JOIN (SELECT evidence_id, "
