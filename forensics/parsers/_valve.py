@@ -6,7 +6,7 @@ Access Log Valve.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import cache
 from typing import TYPE_CHECKING, Final
@@ -63,11 +63,15 @@ class Pattern:
 
     text: str
     tokens: tuple[Token, ...]
+    fields: tuple[Field, ...] = field(init=False, repr=False, compare=False)
+    """The directives in order."""
 
-    @property
-    def fields(self) -> tuple[Field, ...]:
-        """The directives in order."""
-        return tuple(token for token in self.tokens if isinstance(token, Field))
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fields", tuple(token for token in self.tokens if isinstance(token, Field)))
+
+    def __hash__(self) -> int:
+        """What is known of a pattern is looked up once a line, so its hash must cost nothing."""
+        return hash(self.text)
 
 
 PLAIN: Final[Mapping[str, tuple[Kind, str]]] = {

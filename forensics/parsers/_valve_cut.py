@@ -116,18 +116,24 @@ def _fields(cuts: Cuts, shape: Shape, edges: Sequence[Ints], found: Ints) -> Cut
     # A short line's last literal would begin before the buffer: such a line is not looked at again.
     begins = [np.where(good, begin, PAD) for begin in begins] if not good.all() else begins
     held = good
-    words = np.ndarray((len(a) - 7,), "<u8", a, 0, (1,))
     for number, text in enumerate(shape.literals):
         # A literal of one byte between two fields is the anchor that was counted.
-        if len(text) == 1 and 0 < number < len(shape.fields):
-            continue
-        for place in range(0, len(text), 8):
-            mask, word = _word(text[place : place + 8])
-            held &= (words[begins[number] + place] & mask) == word
+        if len(text) > 1 or number in {0, len(shape.fields)}:
+            held &= stands(a, begins[number], text)
     row = np.flatnonzero(held)
     return Cuts(
         a, cuts.starts, cuts.feeds, cuts.row[row], end[row], [o[row] for o in opening], [c[row] for c in closing]
     )
+
+
+def stands(a: Bytes, at: Ints, text: bytes) -> Bools:
+    """Say of which places a text of at most some dozen bytes stands there."""
+    result = np.ones(len(at), bool)
+    words = np.ndarray((len(a) - 7,), "<u8", a, 0, (1,))
+    for ahead in range(0, len(text), 8):
+        mask, word = _word(text[ahead : ahead + 8])
+        result &= (words[at + ahead] & mask) == word
+    return result
 
 
 def _word(text: bytes) -> tuple[np.uint64, np.uint64]:
@@ -172,6 +178,8 @@ def drop_escaped(a: Bytes, places: Ints) -> tuple[Ints, Ints, Ints]:
 
 def broken_lines(block: Block, a: Bytes, starts: Ints) -> Ints:
     """Return the numbers of lines that are no UTF-8."""
+    if block.buffer.isascii():
+        return np.zeros(0, np.int64)
     body = memoryview(block.buffer)[PAD : PAD + block.size]
     try:
         str(body, "utf-8")

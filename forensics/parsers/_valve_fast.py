@@ -18,19 +18,20 @@ from forensics.parsers._fast_bytes import all_digits, clf_times, eight_digits
 from forensics.parsers._fast_bytes import word as word_of
 from forensics.parsers._fast_columns import coded, constant, texts
 from forensics.parsers._field_columns import columns_of, events_of, plan
-from forensics.parsers._lines import PAD, TAIL
+from forensics.parsers._lines import PAD, TAIL, Block
 from forensics.parsers._valve import Kind
 from forensics.parsers._valve_cut import Cuts, cut, places_of
+from forensics.parsers._valve_pins import cut as cut_by_quotes
+from forensics.parsers._valve_pins import pins_of
 from forensics.parsers._valve_rows import LOG_FORMAT
 from forensics.parsers._valve_shape import BLANK, Shape
 from forensics.parsers._valve_shape import shape_of as cut_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
-    from forensics.parsers._lines import Block
     from forensics.parsers._valve import Field, Pattern
 
     Ints = NDArray[np.int64]
@@ -51,7 +52,7 @@ _OUTCOMES: Final = ("success", "failure")
 class Fast:
     """The simple lines of a block as events, the numbers of the others, and where every line starts and ends."""
 
-    events: pa.RecordBatch
+    events: Sequence[pa.RecordBatch]
     doubtful: Ints
     starts: Ints
     ends: Ints
@@ -67,27 +68,53 @@ class _Lines:
     ok: Bools
 
 
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Where lines come from: their evidence and zone, and of every line of a block its offset in the stream and its number."""
+
+    evidence_id: str
+    zone: str
+    offsets: Ints
+    ordinals: Ints
+
+
 def shape_of(pattern: Pattern, proxies: str = "") -> Shape | None:
     """Return how the fast path cuts lines of a pattern; None where the strict path must read all of them."""
     return cut_of(pattern) if plan(pattern.fields, proxies) else None
 
 
 def read(block: Block, shape: Shape, evidence_id: str, first_ordinal: int, zone: str = "") -> Fast:
-    """Return a block's simple lines as events."""
-    cuts = cut(block, shape)
+    """Return a block's simple lines as events: those that their quotes cut, then those that counting cuts."""
+    pins = pins_of(shape)
+    cuts = cut_by_quotes(block, shape, pins) if pins else cut(block, shape)
+    count = len(cuts.starts)
+    source = _Source(evidence_id, zone, cuts.starts - PAD + block.offset, np.arange(first_ordinal, first_ordinal + count))
+    made, kept = _events(block, cuts, shape, source)
+    events, simple = [made], np.zeros(count, bool)
+    simple[kept] = True
+    rest = np.flatnonzero(~simple[: count - block.torn])
+    if pins and len(rest):
+        few = _apart(block, cuts, rest)
+        source = _Source(evidence_id, zone, source.offsets[rest], source.ordinals[rest])
+        made, kept = _events(few, cut(few, shape), shape, source)
+        events.append(made)
+        simple[rest[kept]] = True
+    ends = cuts.feeds + 1 - PAD + block.offset
+    return Fast(events, np.flatnonzero(~simple), cuts.starts - PAD + block.offset, ends)
+
+
+def _apart(block: Block, cuts: Cuts, rows: Ints) -> Block:
+    """Return some lines of a block as a block of their own."""
+    places = zip(cuts.starts[rows].tolist(), (cuts.feeds[rows] + 1).tolist(), strict=True)
+    view = memoryview(block.buffer)
+    lines = b"".join([view[start:end] for start, end in places])
+    return Block(bytearray(b"\n".rjust(PAD, b"\0") + lines + bytes(TAIL)), len(lines), block.offset, torn=False)
+
+
+def _events(block: Block, cuts: Cuts, shape: Shape, source: _Source) -> tuple[pa.RecordBatch, Ints]:
+    """Check the fields that can be looked at in place, then make the columns of the lines that pass; return their numbers."""
     u = np.ndarray((len(block.buffer) - 7,), "<u8", block.buffer, 0, (1,))
     lines = _Lines(block, cuts, u, np.ones(len(cuts.row), bool))
-    events, kept = _events(lines, shape, evidence_id, first_ordinal, zone)
-    simple = np.zeros(len(cuts.starts), bool)
-    simple[kept] = True
-    doubtful = np.flatnonzero(~simple)
-    return Fast(events, doubtful, cuts.starts - PAD + block.offset, cuts.feeds + 1 - PAD + block.offset)
-
-
-def _events(
-    lines: _Lines, shape: Shape, evidence_id: str, first_ordinal: int, zone: str
-) -> tuple[pa.RecordBatch, Ints]:
-    """Check the fields that can be looked at in place, then make the columns of the lines that pass."""
     makers = []
     others = []
     for number, field in enumerate(shape.fields):
@@ -95,11 +122,10 @@ def _events(
         if reader is None:
             others.append(number)
         else:
-            makers.append(reader(lines, lines.cuts.opening[number], lines.cuts.closing[number]))
+            makers.append(reader(lines, cuts.opening[number], cuts.closing[number]))
     keep = np.flatnonzero(lines.ok)
-    cuts, block = lines.cuts, lines.block
     columns, bad = columns_of(
-        [shape.fields[n] for n in others], [_texts(lines, n, keep) for n in others], zone, len(keep)
+        [shape.fields[n] for n in others], [_texts(lines, n, keep) for n in others], source.zone, len(keep)
     )
     if shape.separator != BLANK:
         for number in others:
@@ -111,11 +137,11 @@ def _events(
         columns = {name: column.take(pa.array(chosen)) for name, column in columns.items()}
     for make in makers:
         columns |= make(keep)
-    start, feed = cuts.starts[cuts.row[keep]], cuts.feeds[cuts.row[keep]]
-    columns["log_offset"] = pa.array(start - PAD + block.offset)
-    columns["log_length"] = pa.array(feed + 1 - start)
-    columns["log_ordinal"] = pa.array(cuts.row[keep] + first_ordinal)
-    return events_of(columns, len(keep), LOG_FORMAT, evidence_id), cuts.row[keep]
+    row = cuts.row[keep]
+    columns["log_offset"] = pa.array(source.offsets[row])
+    columns["log_length"] = pa.array(cuts.feeds[row] + 1 - cuts.starts[row])
+    columns["log_ordinal"] = pa.array(source.ordinals[row])
+    return events_of(columns, len(keep), LOG_FORMAT, source.evidence_id), row
 
 
 def _texts(lines: _Lines, number: int, keep: Ints) -> pa.StringArray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
@@ -61,7 +62,11 @@ def row_of(line: bytes, pattern: Pattern, zone: str = "", proxies: str = "") -> 
     if found is None:
         raise NotALine("not_access_log", "")
     cut, ambiguous = found
-    row = columns_of(pattern.fields, [line[start:end] for start, end in cut], zone, proxies)
+    fields, values = pattern.fields, [line[start:end] for start, end in cut]
+    row: Row = {"flags": [], "rest": {}}
+    for reader, field, raw in zip(_readers_of(pattern), fields, values, strict=True):
+        reader(row, field, raw, zone)
+    place(row, fields, values, proxies)
     if ambiguous:
         row["flags"].append("ambiguous")
     if is_broken(line):
@@ -76,6 +81,11 @@ def columns_of(fields: Sequence[Field], values: Sequence[bytes], zone: str = "",
         reader_of(field)(row, field, raw, zone)
     place(row, fields, values, proxies)
     return row
+
+
+@cache
+def _readers_of(pattern: Pattern) -> tuple[Reader, ...]:
+    return tuple(reader_of(field) for field in pattern.fields)
 
 
 def reader_of(field: Field) -> Reader:

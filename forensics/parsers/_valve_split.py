@@ -120,34 +120,33 @@ def _forwards(line: bytes, pattern: Pattern, *, escapes: bool) -> tuple[_Steps, 
     """Walk the pattern once; None if no cut gets through."""
     steps: _Steps = [{0: 1}]
     reach: _Reach = []
-    for index, token in enumerate(pattern.tokens):
-        here = steps[-1]
+    here = steps[0]
+    for token, literal in _behind(pattern):
         ends: dict[int, Sequence[int]] = {}
         if isinstance(token, bytes):
             size = len(token)
             after = {at + size: ways for at, ways in here.items() if line.startswith(token, at)}
         elif token.kind is Kind.FREE:
-            after = _free_ends(line, here, _next(pattern, index), escapes=escapes)
+            after = _free_ends(line, here, literal, escapes=escapes)
         else:
             after = {}
-            literal = _next(pattern, index)
             for at, ways in here.items():
                 ends[at] = found = _ends(line, at, token, literal)
                 for end in found:
-                    after[end] = min(_MANY, after.get(end, 0) + ways)
+                    after[end] = min(_MANY, after[end] + ways) if end in after else ways
         if not after:
             return None
         reach.append(ends)
         steps.append(after)
+        here = after
     return steps, reach
 
 
-def _next(pattern: Pattern, index: int) -> bytes | None:
-    """Return the literal behind a token, b'' if a field stands there, None at the end."""
-    if index + 1 == len(pattern.tokens):
-        return None
-    token = pattern.tokens[index + 1]
-    return token if isinstance(token, bytes) else b""
+@cache
+def _behind(pattern: Pattern) -> tuple[tuple[Token, bytes | None], ...]:
+    """Return each token with the literal behind it, b'' if a field stands there, None at the end."""
+    behind = [token if isinstance(token, bytes) else b"" for token in pattern.tokens[1:]]
+    return tuple(zip(pattern.tokens, [*behind, None], strict=True))
 
 
 def _free_ends(line: bytes, starts: dict[int, int], literal: bytes | None, *, escapes: bool) -> dict[int, int]:
@@ -194,6 +193,8 @@ def _ends(line: bytes, at: int, field: Field, literal: bytes | None) -> Sequence
         return (end,) if end >= 0 else ()
     blank = line.find(b" ", at)
     stop = len(line) if blank < 0 else blank
+    if literal == b" ":
+        return (stop,) if stop > at and blank >= 0 and _has_shape(line[at:stop], field.shape) else ()
     if literal is None:
         ends: Sequence[int] = (len(line),) if blank < 0 else ()
     elif not literal:
@@ -217,8 +218,6 @@ def fits(text: bytes, field: Field) -> bool:
 def _has_shape(text: bytes, shape: str) -> bool:
     if shape == "any" or text == b"-":
         return True
-    if shape in _FIXED_WIDTH:
-        return _FIXED_WIDTH[shape].fullmatch(text) is not None
     if shape == "dash":
         return False
     if shape == "host":
@@ -227,6 +226,8 @@ def _has_shape(text: bytes, shape: str) -> bool:
         return len(text) == 3 and text.isdigit()
     if shape == "count":
         return len(text) <= _COUNT_DIGITS and text.isdigit()
+    if shape in _FIXED_WIDTH:
+        return _FIXED_WIDTH[shape].fullmatch(text) is not None
     whole, _, fraction = text.partition(b".")
     return len(text) <= _COUNT_DIGITS and whole.isdigit() and (fraction.isdigit() or not fraction)
 

@@ -20,7 +20,6 @@ from forensics.parsers._local_time import offset_hints
 from forensics.parsers._valve import compile_pattern
 from forensics.parsers._valve_infer import best_of, candidates
 from forensics.parsers._valve_rows import row_of
-from forensics.schemas import EVENTS, empty
 from forensics.stream import Recount
 
 if TYPE_CHECKING:
@@ -83,16 +82,16 @@ def _read(span: Span, stream: Stream) -> Iterator[Batch]:
 def _read_block(block: Block, pattern: Pattern, shape: Shape | None, span: Span, ordinal: int) -> tuple[Batch, int]:
     if shape is not None:
         fast = _valve_fast.read(block, shape, span.evidence.id, ordinal, span.setting("zone"))
-        quick, doubtful, starts, ends = fast.events, fast.doubtful, fast.starts, fast.ends
+        quick, doubtful, starts, ends = [*fast.events], fast.doubtful, fast.starts, fast.ends
     else:
         body = np.frombuffer(block.buffer, np.uint8)[PAD : PAD + block.size]
         ends = np.flatnonzero(body == 0x0A) + 1 + block.offset
         starts = np.concatenate([[block.offset], ends[:-1]])
-        quick, doubtful = empty(EVENTS), np.arange(len(starts))
+        quick, doubtful = [], np.arange(len(starts))
     lines = Lines(block, span, ordinal, starts, ends)
     zone, proxies = span.setting("zone"), span.setting("trusted_proxies")
     lines.read(doubtful, lambda line: row_of(line, pattern, zone, proxies))
-    return lines.batch([quick], NAME), len(starts)
+    return lines.batch(quick, NAME), len(starts)
 
 
 PARSER = Parser(
