@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import random
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,9 +16,15 @@ from hypothesis import strategies as st
 from forensics.model import Evidence, Span
 from forensics.parsers import tomcat_access
 from forensics.parsers._line_batches import Lines
+from forensics.parsers._lines import blocks
 from forensics.parsers._valve import NAMED, compile_pattern
+from forensics.parsers._valve_cut import cut
 from forensics.parsers._valve_fast import shape_of
+from forensics.parsers._valve_pins import cut as cut_by_quotes
+from forensics.parsers._valve_pins import pins_of
+from forensics.stream import Stream
 
+LONG = '%h %l %u %t "%r" %s %b "%{Referer}i" "%{User-Agent}i" %D %F %v %p "%{JSESSIONID}c"'
 TIME = "[18/Jan/2017:10:03:09 +0100]"
 WORDS = st.sampled_from(["-", "a", "sid7F", "x.example.org", "é", "a:b", "0", "'"])
 NUMBERS = st.sampled_from(["0", "17", "-", "200", "404", "12345678", "123456789012", "1.5", "x"])
@@ -126,6 +133,73 @@ def test_lines_full_of_raw_quotes_are_read_as_the_strict_path_does(
     assert read(path, pattern)[:2] == read(path, pattern, slow=True)[:2]
 
 
+BYTES = [
+    b'"',
+    b"\\",
+    b" ",
+    b"-",
+    b"[",
+    b"]",
+    b"\r",
+    b"\x00",
+    b"?",
+    b"0",
+    b"a",
+    b"\xc3",
+    b"\xff",
+    b'" "',
+    b" - - [",
+    b'] "',
+    b"/",
+]
+
+
+@given(st.integers(0, 10**9), st.sampled_from([*NAMED, LONG, '%a|%l|%t|"%r"|%s', 'x %h "%r" %b %u %t "%{Referer}i"']))
+@example(1, "combined")
+@example(2, LONG)
+def test_stock_lines_with_bytes_put_in_changed_or_taken_out_are_read_as_the_strict_path_does(
+    tmp_path_factory: pytest.TempPathFactory, seed: int, pattern: str
+) -> None:
+    rng = random.Random(seed)
+    told = {"%h": "192.0.2.7", "%a": "::1", "%l": "-", "%u": "-", "%t": TIME, "%r": "GET /a?b HTTP/1.1", "%s": "200"}
+    lines = []
+    for number in range(80):
+        line = compile_pattern(pattern).text
+        for field in compile_pattern(pattern).fields:
+            value = {"%r": "-", "%u": "admin", "%b": "-"}.get(field.name) if rng.random() < 0.1 else None
+            line = line.replace(field.name, value or told.get(field.name, str(number)), 1)
+        raw = line.encode()
+        for _ in range(rng.choice([0, 1, 1, 2])):
+            at = rng.randrange(len(raw))
+            raw = raw[:at] + rng.choice([b"", *BYTES]) + raw[at + rng.choice([0, 0, 1]) :]
+        lines.append(raw)
+    path = tmp_path_factory.mktemp("lines") / "access_log"
+    path.write_bytes(b"\n".join(lines) + rng.choice([b"", b"\n"]))
+    assert read(path, pattern)[:2] == read(path, pattern, slow=True)[:2]
+
+
+@pytest.mark.parametrize("pattern", [*NAMED, LONG])
+def test_quotes_and_counting_cut_a_line_at_the_same_places(pattern: str) -> None:
+    text = compile_pattern(pattern).text
+    for name, value in {"%h": "h", "%l": "-", "%u": "-", "%t": TIME, "%r": "GET / HTTP/1.1", "%s": "200"}.items():
+        text = text.replace(name, value)
+    for field in compile_pattern(pattern).fields:
+        text = text.replace(field.name, "7")
+    raw = (text + "\n" + text.replace("200", "-", 1) + "\r\n" + text + "\r\n").encode()
+    shape = shape_of(compile_pattern(pattern))
+    assert shape is not None
+    pins = pins_of(shape)
+    assert pins is not None
+    (block,) = blocks(Stream(io.BytesIO(raw), 0, None))
+    quick, slow = cut_by_quotes(block, shape, pins), cut(block, shape)
+    assert quick.row.tolist() == [0, 2]
+    assert slow.row.tolist() == [0, 1, 2]
+    for one, two in zip(
+        [*quick.opening, *quick.closing, quick.end], [*slow.opening, *slow.closing, slow.end], strict=True
+    ):
+        assert one.tolist() == two[[0, 2]].tolist()
+
+
 @pytest.fixture
 def strictly_read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many lines of each block went to the strict parser."""
@@ -149,6 +223,7 @@ STOCK = f'192.0.2.7 - - {TIME} "GET /a?b=c HTTP/1.1" 200 512'
         (NAMED["common"], STOCK),
         (NAMED["combined"], STOCK + ' "-" "Mozilla/5.0 (x; y)"'),
         (NAMED["combined"], STOCK + ' "-" "raw " quote"'),
+        (NAMED["common"], f'192.0.2.7 - - {TIME} "-" 400 -'),
         (NAMED["common"], STOCK.replace("/a?", '/a"b"?')),
         (NAMED["combined"] + " %D %F %v %p", STOCK + ' "-" "Mozilla/5.0 (x; y)" 17 16 www.example.org 8080'),
         (NAMED["common"] + " %D %S", STOCK + " 17 5E1F0A7C"),

@@ -108,7 +108,7 @@ def _places(batch: Batch) -> tuple[np.ndarray, np.ndarray]:
     lengths = np.concatenate([table.column("log_length").to_numpy() for table in full])
     if len(full) > 1 or np.any(offsets[1:] < offsets[:-1]):
         # A row of no length (a damage at the end) stands behind the row that ends where it starts.
-        order = np.lexsort((lengths == 0, offsets))
+        order = np.argsort(2 * offsets + (lengths == 0), kind="stable")
         offsets, lengths = offsets[order], lengths[order]
     return offsets, lengths
 

@@ -87,6 +87,16 @@ def utc_times(a: NDArray[np.uint8], date: Ints, time: Ints) -> tuple[Ints, Bools
     return us, good & (us >= TIME_MIN_US) & (us <= TIME_MAX_US)
 
 
+def pieces_of(a: NDArray[np.uint8], at: Ints, words: int) -> Words:
+    """Return the bytes at each of some places as rows of words; bytes and places must be there.
+
+    A line's bytes gathered as one opaque piece cost what gathering one word of them does.
+    """
+    size = 8 * words
+    pieces = np.ndarray((len(a) - size + 1,), f"V{size}", a, 0, (1,))[at]
+    return pieces.view("<u8").reshape(-1, words)
+
+
 def all_digits(word: Words) -> Bools:
     """Say of eight bytes in a word whether all are ASCII digits."""
     high = np.uint64(0xF0F0F0F0F0F0F0F0)

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from forensics.parsers._address import source_ip
+from forensics.parsers._address import NORMAL, UNSPECIFIED, is_normal, source_ip
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-# Already what `source_ip` would return: dotted quads, and eight groups none of which is zero, without leading zeros.
-_QUAD = r"(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
-_GROUP = r"[1-9a-f][0-9a-f]{0,3}"
-_NORMAL = rf"^(({_QUAD}\.){{3}}{_QUAD}|({_GROUP}:){{7}}{_GROUP})$"
-_UNSPECIFIED = "0.0.0.0"  # noqa: S104  # an address that was logged, not one to bind to
+_FEW: Final = 400
+"""Arrow sets up a matcher anew each time, which costs as much as so many matches of Python's."""
 
 
 def texts(
@@ -57,17 +54,28 @@ def nulls(kind: pa.DataType, count: int) -> pa.Array:
     return pa.nulls(count, kind)
 
 
-def source_ips(written: pa.DictionaryArray) -> pa.DictionaryArray:
-    """Return the addresses that host texts name, null for a text that names none; the distinct texts alone are parsed."""
-    names = written.dictionary
-    normal = pc.match_substring_regex(names, _NORMAL).to_numpy(zero_copy_only=False)
-    if (unspecified := pc.index(names, _UNSPECIFIED).as_py()) >= 0:
+def unusual_hosts(names: pa.StringArray) -> NDArray[np.int64]:
+    """Return the numbers of the host texts that are not already what `source_ip` returns for them."""
+    if len(names) <= _FEW:
+        return np.flatnonzero([not is_normal(name) for name in names.to_pylist()])
+    normal = pc.match_substring_regex(names, NORMAL).to_numpy(zero_copy_only=False)
+    if (unspecified := pc.index(names, UNSPECIFIED).as_py()) >= 0:
         normal[unspecified] = False
-    odd = np.flatnonzero(~normal)
-    if not len(odd):
+    return np.flatnonzero(~normal)
+
+
+def source_ips(written: pa.DictionaryArray, unusual: NDArray[np.int64]) -> pa.DictionaryArray:
+    """Return the addresses that host texts name, null for a text that names none; only the unusual texts are parsed."""
+    if not len(unusual):
         return written
+    names = written.dictionary
+    found = pa.array([source_ip(text) for text in names.take(pa.array(unusual)).to_pylist()], pa.string())
     mask = np.zeros(len(names), bool)
-    mask[odd] = True
-    found = pa.array([source_ip(text) for text in names.take(pa.array(odd)).to_pylist()], pa.string())
-    parsed = pc.replace_with_mask(names, mask, found).dictionary_encode()
-    return pa.DictionaryArray.from_arrays(parsed.indices.take(written.indices), parsed.dictionary)
+    mask[unusual] = True
+    parsed = pc.replace_with_mask(names, mask, found)
+    twice = pc.is_in(names, found).to_numpy(zero_copy_only=False) & ~mask
+    if found.null_count or len(pc.unique(found)) < len(found) or twice.any():
+        # Two texts name one address, or one names none: the dictionary has to be made again.
+        coded_once = parsed.dictionary_encode()
+        return pa.DictionaryArray.from_arrays(coded_once.indices.take(written.indices), coded_once.dictionary)
+    return pa.DictionaryArray.from_arrays(written.indices, parsed)

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from forensics.columns import TIME
 from forensics.parsers._fast_bytes import clf_times
-from forensics.parsers._fast_columns import constant, source_ips
+from forensics.parsers._fast_columns import constant, source_ips, unusual_hosts
 from forensics.parsers._valve import Kind
 from forensics.parsers._valve_rows import keep, reader_of
 
@@ -73,10 +73,11 @@ def _mark(good: pa.BooleanArray, bad: Bools) -> None:
 
 def _hosts(texts: pa.StringArray, bad: Bools) -> Columns:
     written = texts.dictionary_encode()
-    odd = _odd_hosts(written.dictionary)
+    unusual = unusual_hosts(written.dictionary)
+    odd = unusual[_odd_hosts(written.dictionary.take(pa.array(unusual)))]
     if len(odd):
         bad |= np.isin(written.indices.to_numpy(), odd)
-    return {"source_address": _dash_to_null(written), "source_ip": source_ips(written)}
+    return {"source_address": _dash_to_null(written), "source_ip": source_ips(written, unusual)}
 
 
 def _dash_to_null(column: pa.DictionaryArray) -> pa.DictionaryArray:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from forensics.columns import TIME
-from forensics.parsers._fast_bytes import all_digits, clf_times, eight_digits
+from forensics.parsers._fast_bytes import all_digits, clf_times, eight_digits, pieces_of
 from forensics.parsers._fast_bytes import word as word_of
 from forensics.parsers._fast_columns import coded, constant, texts
 from forensics.parsers._field_columns import columns_of, events_of, plan
@@ -42,10 +42,16 @@ if TYPE_CHECKING:
 _DASH, _MARK = 0x2D, 0x3F
 _MASKS: Final = np.array([(1 << (8 * k)) - 1 for k in range(9)], np.uint64)
 _METHODS: Final = ("GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PATCH")
-_SHORT_METHODS: Final = [(i, word_of(f"{m} ".encode())) for i, m in enumerate(_METHODS) if len(m) < 8]
+_SHORT_METHODS: Final = [
+    (i, _MASKS[len(m) + 1], np.uint64(word_of(f"{m} ".encode()))) for i, m in enumerate(_METHODS) if len(m) < 8
+]
+_METHOD_LENGTHS: Final = np.array([*(len(m) for m in _METHODS), -1], np.int64)
+"""By code; the last is of what is none."""
 _VERSIONS: Final = ("1.1", "1.0", "2.0", "0.9")
-_PROTOCOLS: Final = [(i, word_of(f"HTTP/{v}".encode())) for i, v in enumerate(_VERSIONS)]
+_PROTOCOLS: Final = [(i, _MASKS[8], np.uint64(word_of(f"HTTP/{v}".encode()))) for i, v in enumerate(_VERSIONS)]
 _OUTCOMES: Final = ("success", "failure")
+# `clf_times` wants bytes 0 to 23, then 18 to 25 once more; the opening bracket stands before them.
+_CLF_BYTES: Final = np.concatenate([np.arange(24), np.arange(18, 26)]) + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +94,9 @@ def read(block: Block, shape: Shape, evidence_id: str, first_ordinal: int, zone:
     pins = pins_of(shape)
     cuts = cut_by_quotes(block, shape, pins) if pins else cut(block, shape)
     count = len(cuts.starts)
-    source = _Source(evidence_id, zone, cuts.starts - PAD + block.offset, np.arange(first_ordinal, first_ordinal + count))
+    source = _Source(
+        evidence_id, zone, cuts.starts - PAD + block.offset, np.arange(first_ordinal, first_ordinal + count)
+    )
     made, kept = _events(block, cuts, shape, source)
     events, simple = [made], np.zeros(count, bool)
     simple[kept] = True
@@ -161,18 +169,19 @@ def _dashes(lines: _Lines, opening: Ints, closing: Ints) -> Callable[[Ints], Col
     return lambda _keep: {}
 
 
-def _times(lines: _Lines, opening: Ints, closing: Ints) -> Callable[[Ints], Columns]:
+def _times(lines: _Lines, opening: Ints, _closing: Ints) -> Callable[[Ints], Columns]:
     """Parse `[dd/MMM/yyyy:HH:mm:ss +zzzz]`; only heads of runs of equal text are looked at."""
-    a, u = lines.cuts.a, lines.u
-    lines.ok &= (a[opening] == 0x5B) & (a[closing - 1] == 0x5D)
-    words = [u[opening + ahead] for ahead in (1, 9, 17, 19)]
+    pieces = pieces_of(lines.cuts.a, opening, 4)
     new = np.ones(len(opening), bool)
-    new[1:] = words[0][1:] != words[0][:-1]
-    for word in words[1:]:
-        new[1:] |= word[1:] != word[:-1]
+    # The last word holds bytes behind the closing bracket.
+    new[1:] = (pieces[1:, 3] ^ pieces[:-1, 3]) & _MASKS[4] != 0
+    for word in (2, 1, 0):
+        new[1:] |= pieces[1:, word] != pieces[:-1, word]
     heads = np.flatnonzero(new)
     run = np.cumsum(new) - 1
-    us, good = clf_times(np.stack([word[heads] for word in words], 1).view(np.uint8))
+    text = pieces[heads].view(np.uint8).reshape(-1, 32)
+    us, good = clf_times(text[:, _CLF_BYTES])
+    good &= (text[:, 0] == 0x5B) & (text[:, 27] == 0x5D)
     lines.ok &= good[run]
     written, buffer = opening[heads] + 1, lines.block.buffer
 
@@ -224,40 +233,56 @@ def _counts(lines: _Lines, opening: Ints, closing: Ints) -> Callable[[Ints], Col
 def _requests(lines: _Lines, opening: Ints, closing: Ints) -> Callable[[Ints], Columns]:
     """Read `GET /path HTTP/1.1`: method and version as codes, and where the target lies."""
     a, u = lines.cuts.a, lines.u
-    word = u[opening]
-    length = np.full(len(opening), -1, np.int64)
-    method = np.full(len(opening), -1, np.int32)
-    for code, text in _SHORT_METHODS:
-        size = len(_METHODS[code])
-        hit = (word & _MASKS[size + 1]) == text
-        method[hit], length[hit] = code, size
-    version = np.full(len(opening), -1, np.int32)
-    protocol = u[closing - 8]
-    for code, text in _PROTOCOLS:
-        version[protocol == text] = code
-    target, target_end = opening + 1 + length, closing - 9
-    lines.ok &= (method >= 0) & (version >= 0) & (target_end >= target) & (a[target_end] == BLANK)
-    # A dash alone, or before a question mark, is no path: the strict path says so.
-    lines.ok &= (a[target] != _DASH) | ((target_end - target != 1) & (a[target + 1] != _MARK))
+    method = _codes(u[opening], _SHORT_METHODS)
+    version = _codes(u[closing - 8], _PROTOCOLS)
+    target, target_end = opening + 1 + _METHOD_LENGTHS[method], closing - 9
+    good = (method >= 0) & (version >= 0) & (target_end >= target) & (a[target_end] == BLANK)
+    first = a[target]
+    if (first == _DASH).any():
+        # A dash alone, or before a question mark, is no path: the strict path says so.
+        good &= (first != _DASH) | ((target_end - target != 1) & (a[target + 1] != _MARK))
+    # A dash for all of it is a request that Tomcat could not read.
+    unread = (closing - opening == 1) & (a[opening] == _DASH)
+    lines.ok &= good | unread
+    some = unread if unread.any() else None
+    if some is not None:
+        target, target_end = np.where(some, opening, target), np.where(some, opening, target_end)
 
     def make(keep: Ints) -> Columns:
-        return {
-            "http_request_method": coded(method[keep], None, _METHODS),
-            "http_version": coded(version[keep], None, _VERSIONS),
-            **_targets(lines.block, a, target[keep], target_end[keep]),
+        absent = None if some is None else some[keep]
+        columns: Columns = {
+            "http_request_method": coded(method[keep], absent, _METHODS),
+            "http_version": coded(version[keep], absent, _VERSIONS),
+            **_targets(lines.block, a, target[keep], target_end[keep], absent),
         }
+        if absent is not None:
+            columns["flags"] = coded(np.zeros(len(keep), np.int32), ~absent, ("dash_request",))
+        return columns
 
     return make
 
 
-def _targets(block: Block, a: NDArray[np.uint8], target: Ints, end: Ints) -> dict[str, pa.Array]:
-    """Cut each target at its first question mark."""
+def _codes(words: Words, known: Sequence[tuple[int, np.uint64, np.uint64]]) -> NDArray[np.int32]:
+    """Return the code of each word that is one of the known under its mask, -1 for others; the frequent ones come first."""
+    codes = np.full(len(words), -1, np.int32)
+    left = len(words)
+    for code, mask, word in known:
+        hit = (words & mask) == word
+        codes[hit] = code
+        left -= int(np.count_nonzero(hit))
+        if not left:
+            break
+    return codes
+
+
+def _targets(block: Block, a: NDArray[np.uint8], target: Ints, end: Ints, absent: Bools | None) -> dict[str, pa.Array]:
+    """Cut each target at its first question mark; `absent` ones are empty."""
     marks = np.append(places_of(a[: len(a) - TAIL], PAD, _MARK), len(a))
     mark = marks[np.searchsorted(marks, target)]
     has = mark < end
     cut_at = np.where(has, mark, end)
     return {
-        "url_path": texts(block.buffer, target, cut_at),
+        "url_path": texts(block.buffer, target, cut_at, absent),
         "url_query": texts(block.buffer, np.where(has, cut_at + 1, end), end, ~has),
     }
 

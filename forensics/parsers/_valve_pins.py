@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from forensics.limits import MAX_LINE
+from forensics.parsers._fast_bytes import pieces_of
 from forensics.parsers._lines import PAD, TAIL
 from forensics.parsers._valve import Kind
 from forensics.parsers._valve_cut import Cuts, broken_lines, places_of, stands
@@ -89,9 +90,10 @@ def pins_of(shape: Shape) -> Pins | None:
             begins[number] = None
     frames = _frames(_known(shape, begins, widths, [stretch in loose for stretch in stretches]), shape.quotes)
     apart = []
-    for number, width in enumerate(widths):
+    for number, field in enumerate(shape.fields):
+        width = widths[number]
         if stretches[number] in loose:
-            width = CLF_LENGTH if shape.fields[number].kind is Kind.TIME else None
+            width = CLF_LENGTH if field.kind is Kind.TIME else None
         before, after = begins[number], begins[number + 1]
         if width is not None and (before is None or after is None or before[0] != after[0]):
             apart.append((number, width))
@@ -203,9 +205,7 @@ def cut(block: Block, shape: Shape, pins: Pins) -> Cuts:
 
 def _compare(a: Bytes, at: Ints, frame: Frame, good: Bools) -> None:
     """Clear `good` where the bytes from `at` on are not those of a frame."""
-    size = 8 * len(frame.words)
-    # Gathering a line's bytes as one opaque piece costs as much as gathering one word of them.
-    pieces = np.ndarray((len(a) - size + 1,), f"V{size}", a, 0, (1,))[at].view("<u8").reshape(-1, len(frame.words))
+    pieces = pieces_of(a, at, len(frame.words))
     for number, (mask, value) in enumerate(frame.words):
         if mask:
             good &= (pieces[:, number] & mask) == value
@@ -230,9 +230,7 @@ def _count(
                 good &= stands(a, at, shape.literals[number])
 
 
-def _fields(
-    cuts: Cuts, shape: Shape, pins: Pins, start: Ints, begins: Sequence[Ints | None], good: Bools
-) -> Cuts:
+def _fields(cuts: Cuts, shape: Shape, pins: Pins, start: Ints, begins: Sequence[Ints | None], good: Bools) -> Cuts:
     """Return where the fields of the lines lie that are good."""
     known = [begin for begin in begins if begin is not None]
     # A literal that hangs on a quote has to be where the line begins or ends, too.
@@ -248,5 +246,11 @@ def _fields(
         return cuts
     keep = np.flatnonzero(good)
     return Cuts(
-        cuts.a, cuts.starts, cuts.feeds, cuts.row[keep], cuts.end[keep], [o[keep] for o in opening], [c[keep] for c in closing]
+        cuts.a,
+        cuts.starts,
+        cuts.feeds,
+        cuts.row[keep],
+        cuts.end[keep],
+        [o[keep] for o in opening],
+        [c[keep] for c in closing],
     )
