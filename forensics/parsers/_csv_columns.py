@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from forensics.parsers._export_pieces import MOST
+from forensics.parsers._export_pieces import MOST, Mark
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,8 +53,10 @@ _TIMES: Final = frozenset(parts["time"] for parts in _FORMS.values())
 _DELIMITER_NAMES: Final = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 _TYPE: Final = re.compile(r"#TYPE [\w.]+(?:EventLogEntry#([^/\s]{1,80})/)?")
 # What may stand in front: a byte order mark, as it is in UTF-8 or as the second count sees it in UTF-16.
-QUOTED: Final = re.compile(rb'(?m)^(?:\xef\xbb\xbf|\xff)?"')
-NUMBERED: Final = re.compile(rb"(?m)^[0-9]{1,19}([,;\t|])[0-9]{1,19}\1[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:")
+QUOTED: Final = Mark(re.compile(rb'\n(?:\xef\xbb\xbf|\xff)?"'), lines=True)
+NUMBERED: Final = Mark(
+    re.compile(rb"\n[0-9]{1,19}([,;\t|])[0-9]{1,19}\1[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:"), lines=True
+)
 
 
 @dataclass(frozen=True, slots=True)

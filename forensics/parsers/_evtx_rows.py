@@ -7,8 +7,9 @@ rendered and read once, whatever events it stands in.
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from forensics.parsers._evtx_chunks import Chunks
     from forensics.parsers._evtx_columns import Group
     from forensics.parsers._evtx_template import Slot
+    from forensics.parsers._rdp import Meaning
 
     Ints = NDArray[np.int64]
     Bools = NDArray[np.bool_]
@@ -42,66 +44,42 @@ CHANNEL: Final = "channel"
 _SYSTEM: Final = "Event/System/"
 
 
-class Frame:
-    """The wanted records of a run of chunks, in order of their places."""
+class Alike(Protocol):
+    """What is the same of all records of a group."""
 
-    def __init__(self, chunks: Chunks, groups: Sequence[Group]) -> None:
-        self._chunks = chunks
-        self._groups = [group for group in groups if len(group.rows)]
-        rows = [group.rows for group in self._groups] or [np.zeros(0, np.int64)]
-        self.rows: Ints = np.sort(np.concatenate(rows))
-        self._place = chunks.place[self.rows]
-        self._of = np.zeros(len(self.rows), np.int64)
-        """The number of each record's group."""
-        self._outer = self._matrix([group.outer_values for group in self._groups])
-        self._inner = self._matrix([group.inner_values for group in self._groups])
-        self.ticks, self.has_time = self.system_integers("TimeCreated@SystemTime")
+    @property
+    def provider(self) -> str: ...
+    @property
+    def event_id(self) -> int: ...
+    @property
+    def meaning(self) -> Meaning: ...
+
+
+class Rows(ABC):
+    """Wanted records in order of their places, each in a group of those that are alike: `of` is the number of each one's group."""
+
+    def __init__(self, groups: Sequence[Alike], of: Ints) -> None:
+        self._groups = groups
+        self._of = of
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self._of)
 
-    def _matrix(self, values: Sequence[Ints]) -> Ints:
-        # A line a value, since columns of the events are read one after another.
-        out = np.zeros((max((v.shape[1] for v in values), default=0) + 1, len(self)), np.int64)
-        for number, (group, own) in enumerate(zip(self._groups, values, strict=True)):
-            at = np.searchsorted(self.rows, group.rows)
-            self._of[at] = number
-            out[: own.shape[1], at] = own.T
-        # The last line is nothing: a place with neither type nor size.
-        out[-1] = self._place
-        return out
-
-    def system(self, path: str) -> Words:
-        """Return a place of the System element as text."""
-        return self._words(self._outer, [group.outer.slots.get(_SYSTEM + path) for group in self._groups])
-
-    def system_integers(self, path: str) -> tuple[Ints, Bools]:
-        """Return a place of the System element as numbers, and which rows have one."""
-        slots = [group.outer.slots.get(_SYSTEM + path) for group in self._groups]
-        return integers(self._chunks, self._picked(self._outer, slots))
-
+    @abstractmethod
     def own(self, names: Sequence[str | None]) -> Words:
         """Return as text the field of the event's own part that has the name given for its group."""
-        slots = [
-            group.inner.fields.get(name) if name else None for group, name in zip(self._groups, names, strict=True)
-        ]
-        return self._words(self._inner, slots)
 
-    def meant(self, say: Callable[[Group], str | None]) -> Words:
+    @abstractmethod
+    def kept_fields(self, where: Callable[[str], bool]) -> list[list[str]]:
+        """Return, for each group, the fields that `unmapped` keeps and whose keys pass a test, in order of their keys."""
+
+    def meant(self, say: Callable[[Alike], str | None]) -> Words:
         """Return as text the field that `say` names for each group."""
         return self.own([say(group) for group in self._groups])
 
-    def each(self, say: Callable[[Group], str]) -> Words:
+    def each(self, say: Callable[[Alike], str]) -> Words:
         """Return one word for all the records of a group."""
         return Words(self._of.astype(np.int32), [say(group) for group in self._groups]).map(str)
-
-    def kept_fields(self, where: Callable[[str], bool]) -> list[list[str]]:
-        """Return, for each group, the fields that `unmapped` keeps and whose keys pass a test, in order of their keys."""
-        out = []
-        for group in self._groups:
-            keyed = sorted((key_of(group.provider, group.event_id, name), name) for name in _kept_fields(group))
-            out.append([name for key, name in keyed if where(key)])
-        return out
 
     def keyed(self, names: Sequence[str | None]) -> Words:
         """Return one field of each group as `"key": "text"`."""
@@ -120,6 +98,54 @@ class Frame:
             text = kept(key, values.words[code])
             told.append(f"{as_json(key)}: {as_json(text)}" if text else "")
         return Words(coded.indices.fill_null(-1).to_numpy(), told).map(str)
+
+
+class Frame(Rows):
+    """The wanted records of a run of chunks, in order of their places."""
+
+    def __init__(self, chunks: Chunks, groups: Sequence[Group]) -> None:
+        self._chunks = chunks
+        self._alike = [group for group in groups if len(group.rows)]
+        rows = [group.rows for group in self._alike] or [np.zeros(0, np.int64)]
+        self.rows: Ints = np.sort(np.concatenate(rows))
+        super().__init__(self._alike, np.zeros(len(self.rows), np.int64))
+        self._place = chunks.place[self.rows]
+        self._outer = self._matrix([group.outer_values for group in self._alike])
+        self._inner = self._matrix([group.inner_values for group in self._alike])
+        self.ticks, self.has_time = self.system_integers("TimeCreated@SystemTime")
+
+    def _matrix(self, values: Sequence[Ints]) -> Ints:
+        # A line a value, since columns of the events are read one after another.
+        out = np.zeros((max((v.shape[1] for v in values), default=0) + 1, len(self)), np.int64)
+        for number, (group, own) in enumerate(zip(self._alike, values, strict=True)):
+            at = np.searchsorted(self.rows, group.rows)
+            self._of[at] = number
+            out[: own.shape[1], at] = own.T
+        # The last line is nothing: a place with neither type nor size.
+        out[-1] = self._place
+        return out
+
+    def system(self, path: str) -> Words:
+        """Return a place of the System element as text."""
+        return self._words(self._outer, [group.outer.slots.get(_SYSTEM + path) for group in self._alike])
+
+    def system_integers(self, path: str) -> tuple[Ints, Bools]:
+        """Return a place of the System element as numbers, and which rows have one."""
+        slots = [group.outer.slots.get(_SYSTEM + path) for group in self._alike]
+        return integers(self._chunks, self._picked(self._outer, slots))
+
+    def own(self, names: Sequence[str | None]) -> Words:
+        """Return as text the field of the event's own part that has the name given for its group."""
+        slots = [group.inner.fields.get(name) if name else None for group, name in zip(self._alike, names, strict=True)]
+        return self._words(self._inner, slots)
+
+    def kept_fields(self, where: Callable[[str], bool]) -> list[list[str]]:
+        """Return, for each group, the fields that `unmapped` keeps and whose keys pass a test, in order of their keys."""
+        out = []
+        for group in self._alike:
+            keyed = sorted((key_of(group.provider, group.event_id, name), name) for name in _kept_fields(group))
+            out.append([name for key, name in keyed if where(key)])
+        return out
 
     def _picked(self, matrix: Ints, slots: Sequence[Slot | None]) -> Ints:
         """Return the value of each record's own slot, packed; nothing where it has none."""
@@ -171,7 +197,7 @@ def events(frame: Frame, chunks: Chunks, offset: int, evidence_id: str, flags: W
         "time_original": _texts_of_times(frame.ticks),
         "time_basis": constant("filetime_utc", count),
         "event_action": frame.each(lambda group: group.meaning.action).arrow(),
-        "event_outcome": _outcomes(frame).arrow(),
+        "event_outcome": outcomes(frame).arrow(),
         "event_provider": frame.each(lambda group: group.provider).arrow(),
         "event_code": frame.each(lambda group: str(group.event_id)).arrow(),
         "event_sequence": _numbers(record_id, has_id & (record_id >= 0), pa.int64()),
@@ -182,10 +208,10 @@ def events(frame: Frame, chunks: Chunks, offset: int, evidence_id: str, flags: W
         "log_offset": pa.array(chunks.place[frame.rows] + offset),
         "log_length": pa.array(chunks.size[frame.rows]),
         "log_ordinal": _numbers(header_id, (header_id >= 0) & (header_id < LARGEST_ORDINAL), pa.int64()),
-        "unmapped": _unmapped(frame),
+        "unmapped": unmapped_column(frame, frame.system("Channel")),
         "flags": flags.arrow(),
     }
-    meant, unread = _meant(frame)
+    meant, unread = meant_columns(frame)
     columns |= meant
     arrays = [columns[f.name] if f.name in columns else nulls(f.type, count) for f in EVENTS]
     return pa.RecordBatch.from_arrays(arrays, schema=EVENTS), unread
@@ -208,13 +234,14 @@ def _numbers(values: Ints, present_at: Bools, kind: pa.DataType) -> pa.Array:
     return pa.array(values, kind, mask=None if present_at.all() else ~present_at)
 
 
-def _outcomes(frame: Frame) -> Words:
+def outcomes(frame: Rows) -> Words:
+    """Return what each event's status says, or else what its meaning says."""
     said = frame.meant(lambda group: group.meaning.verdict)
     return said.map(outcome).over(frame.each(lambda group: group.meaning.outcome))
 
 
-def _meant(frame: Frame) -> tuple[dict[str, pa.Array], Bools]:
-    """Fill the columns that the table of meanings names."""
+def meant_columns(frame: Rows) -> tuple[dict[str, pa.Array], Bools]:
+    """Fill the columns that the table of meanings names; say which rows hold a text where a number should be."""
     texts: dict[str, Words] = {}
     numbers: dict[str, tuple[Ints, Bools]] = {}
     unread = np.zeros(len(frame), bool)
@@ -242,9 +269,9 @@ def _meant(frame: Frame) -> tuple[dict[str, pa.Array], Bools]:
     return out | {name: _numbers(*pair, EVENTS.field(name).type) for name, pair in numbers.items()}, unread
 
 
-def _unmapped(frame: Frame) -> pa.Array:
-    """Return the fields that fill no column as JSON text, keys sorted: joined a column at a time."""
-    channel = frame.system("Channel").map(lambda text: f'"{CHANNEL}": {as_json(text)}').arrow().cast(pa.string())
+def unmapped_column(frame: Rows, logs: Words) -> pa.Array:
+    """Return the fields that fill no column, and the log, as JSON text, keys sorted: joined a column at a time."""
+    channel = logs.map(lambda text: f'"{CHANNEL}": {as_json(text)}').arrow().cast(pa.string())
     before = frame.kept_fields(lambda key: key < CHANNEL)
     after = frame.kept_fields(lambda key: key > CHANNEL)
     parts = [*_pieces(frame, before), channel, *_pieces(frame, after)]
@@ -253,7 +280,7 @@ def _unmapped(frame: Frame) -> pa.Array:
     return pc.binary_join_element_wise(pc.utf8_replace_slice(opened, 1, 3, ""), pa.scalar("}"), "")
 
 
-def _pieces(frame: Frame, names: Sequence[Sequence[str]]) -> list[pa.Array]:
+def _pieces(frame: Rows, names: Sequence[Sequence[str]]) -> list[pa.Array]:
     """Return the first field of every group, the second of every group, and so on, each as `"key": "text"`."""
     longest = max(map(len, names), default=0)
     return [

@@ -1,11 +1,12 @@
 """Text exports cut into pieces: each from the head of one record to the head of the next, whatever lies between.
 
-A head is a line that starts as records of the format do; so one broken record costs no other. UTF-16 is brought to UTF-8
+A head is a place where records of the format start; so one broken record costs no other. UTF-16 is brought to UTF-8
 block by block; places stay those of the bytes as stored, since each piece knows its stored length.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -17,14 +18,44 @@ if TYPE_CHECKING:
     import re
     from collections.abc import Iterator
 
+    from numpy.typing import NDArray
+
     from forensics.stream import Stream
+
+    Ints = NDArray[np.int64]
 
 MOST: Final = 4 * MAX_LINE
 """Bytes of a record; an EVTX record has 64 KiB, and nothing that an export adds makes it this long."""
 _DECIDES: Final = 4096
-"""Bytes of a line's start that say whether it is a head; the patterns look at fewer."""
+"""Bytes that say whether a place is a head; the patterns look at fewer."""
 _MARKS: Final = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 _SAMPLE: Final = 8
+_LF: Final = 0x0A
+
+RECORD, BEFORE, LONG, REST, HALF = "record", "before", "long", "rest", "half"
+"""Kinds of pieces: one that starts with a head; what stands before the first; the start of one that is longer than MOST, and
+what follows of it; half a UTF-16 unit at the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What a head looks like. Where `lines`, heads stand at starts of lines, and the pattern has the line feed in front."""
+
+    pattern: re.Pattern[bytes]
+    lines: bool
+
+    def places(self, text: bytes | bytearray, *, opens: bool) -> list[int]:
+        """Return where heads start; `opens` says that a line starts where the text does."""
+        found = [match.start() for match in self.pattern.finditer(text)]
+        if not self.lines:
+            return found
+        first = opens and self.pattern.match(b"\n" + text[:_DECIDES]) is not None
+        return [0] * first + [place + 1 for place in found]
+
+    def sure(self, text: bytes | bytearray) -> int:
+        """Return the place before which all heads are known, whatever comes behind the text."""
+        line = text.rfind(b"\n") + 1 if self.lines else 0
+        return line if len(text) - line <= _DECIDES else len(text) if self.lines else len(text) - _DECIDES
 
 
 def encoding_of(start: bytes) -> str:
@@ -52,9 +83,25 @@ def stored_length(piece: bytes, encoding: str) -> int:
         return len(piece)
     if piece.isascii():
         return 2 * len(piece)
-    octets = np.frombuffer(piece, np.uint8)
+    return int(_stored_units(np.frombuffer(piece, np.uint8)).sum()) * 2
+
+
+def stored_places(text: bytes, places: Ints, encoding: str) -> Ints:
+    """Return how many stored bytes lie before each of some ascending places of a text."""
+    if encoding == "utf-8":
+        return places
+    if text.isascii():
+        return 2 * places
+    before = np.zeros(len(text) + 1, np.int64)
+    np.cumsum(_stored_units(np.frombuffer(text, np.uint8)), out=before[1:])
+    result: Ints = 2 * before[places]
+    return result
+
+
+def _stored_units(octets: NDArray[np.uint8]) -> NDArray[np.int8]:
     # A character of four bytes is two units.
-    return 2 * int(np.count_nonzero((octets & 0xC0) != 0x80) + np.count_nonzero(octets >= 0xF0))
+    units: NDArray[np.int8] = ((octets & 0xC0) != 0x80).astype(np.int8) + (octets >= 0xF0)
+    return units
 
 
 def _blocks(stream: Stream, encoding: str) -> Iterator[tuple[bytes, bytes, bool]]:
@@ -78,60 +125,74 @@ def _blocks(stream: Stream, encoding: str) -> Iterator[tuple[bytes, bytes, bool]
         yield narrow(raw[:whole], encoding), b"", False
 
 
-def pieces(stream: Stream, head: re.Pattern[bytes], encoding: str) -> Iterator[tuple[str, bytes] | None]:
-    """Yield (kind, narrow bytes) without a gap, and None behind each block.
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Pieces that adjoin: piece `n` is `text[bounds[n] : bounds[n + 1]]`, as stored at `stored[n]`, of kind `kinds[n]`."""
 
-    Kinds: `record` starts with a head; `before` stands before the first; `long` is the start of one that is longer than
-    MOST and `rest` what follows of it; `half` is half a UTF-16 unit at the end.
-    """
+    text: bytes
+    bounds: Ints
+    stored: Ints
+    kinds: list[str]
+
+    def __len__(self) -> int:
+        return len(self.kinds)
+
+    def piece(self, number: int) -> bytes:
+        """Return the bytes of one piece."""
+        return self.text[self.bounds[number] : self.bounds[number + 1]]
+
+
+def cuts(stream: Stream, mark: Mark, encoding: str, start: int) -> Iterator[Cut]:
+    """Yield the pieces of a stream whose first byte stands at `start`, a block's at a time, without a gap."""
     held = bytearray()
-    kind, inside = "before", False
+    kind, inside, at = BEFORE, False, start
     for raw, half, last in _blocks(stream, encoding):
         held += raw
-        line = held.rfind(b"\n") + 1
-        sure = len(held) if last or len(held) - line > _DECIDES else line
-        at = 0
-        for found in head.finditer(held):
-            start = found.start()
-            if start >= sure or (inside and not start):
-                continue
-            if start > at:
-                yield kind, bytes(held[at:start])
-            at, kind, inside = start, "record", False
-        if last and at < len(held):
-            yield kind, bytes(held[at:])
-        elif not last and sure - at > MOST:
-            yield "long" if kind == "record" else kind, bytes(held[at:sure])
-            at, kind, inside = sure, "rest", held[sure - 1] != 0x0A
-        del held[:at]
+        sure = len(held) if last else mark.sure(held)
+        heads = [place for place in mark.places(held, opens=not inside) if place < sure]
+        bounds = [0, *(heads if not heads or heads[0] else heads[1:])]
+        kinds = [RECORD if heads and not heads[0] else kind, *[RECORD] * (len(bounds) - 1)]
+        kind, inside = kinds[-1], inside and len(bounds) == 1
+        if last:
+            bounds.append(len(held))
+        elif sure - bounds[-1] > MOST:
+            bounds.append(sure)
+            kinds[-1] = LONG if kind == RECORD else kind
+            kind, inside = REST, held[sure - 1] != _LF
+        else:
+            kinds.pop()
+        text = bytes(held[: bounds[-1]])
+        places = np.array(bounds, np.int64)
+        stored = stored_places(text, places, encoding) + at
+        at = int(stored[-1])
+        del held[: len(text)]
+        if text:
+            yield Cut(text, places, stored, kinds)
         if half:
-            yield "half", half
-        yield None
+            yield Cut(half, np.array([0, 1], np.int64), np.array([at, at + 1], np.int64), [HALF])
 
 
 class Heads(Recount):
-    """Counts the lines that are heads, without keeping any."""
+    """Counts the heads, without keeping any."""
 
-    __slots__ = ("_encoding", "_head", "_inside", "_odd", "_tail")
+    __slots__ = ("_encoding", "_inside", "_mark", "_odd", "_tail")
 
-    def __init__(self, head: re.Pattern[bytes], encoding: str) -> None:
+    def __init__(self, mark: Mark, encoding: str) -> None:
         super().__init__()
-        self._head = head
+        self._mark = mark
         self._encoding = encoding
         self._tail = b""
         self._odd = b""
         self._inside = False
 
     def feed(self, block: memoryview) -> None:
-        """Count the heads whose lines have gone far enough."""
-        lines = self._tail + self._letters(bytes(block))
-        stop = lines.rfind(b"\n") + 1
-        if len(lines) - stop > _DECIDES:
-            stop = len(lines)
-        self._count(lines, stop)
+        """Count the heads that are sure to be ones."""
+        text = self._tail + self._letters(bytes(block))
+        stop = max(self._mark.sure(text), 0)
+        self._count(text, stop)
         if stop:
-            self._inside = lines[stop - 1] != 0x0A
-        self._tail = lines[stop:]
+            self._inside = text[stop - 1] != _LF
+        self._tail = text[stop:]
 
     def total(self) -> int:
         """Return the count; the last line counts as far as it goes."""
@@ -139,10 +200,8 @@ class Heads(Recount):
         self._tail = b""
         return self.records
 
-    def _count(self, lines: bytes, stop: int) -> None:
-        self.records += sum(
-            1 for found in self._head.finditer(lines) if found.start() < stop and (found.start() or not self._inside)
-        )
+    def _count(self, text: bytes, stop: int) -> None:
+        self.records += sum(place < stop for place in self._mark.places(text, opens=not self._inside))
 
     def _letters(self, block: bytes) -> bytes:
         """Return ASCII as it is, 0xff for a byte order mark, 0xfe for each other UTF-16 unit: heads have nothing else."""

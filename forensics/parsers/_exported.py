@@ -12,6 +12,10 @@ from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from forensics.instants import microseconds
 from forensics.instants import zone as zone_named
 from forensics.limits import TIME_MAX_US, TIME_MIN_US
@@ -22,9 +26,11 @@ from forensics.parsers._rdp import LOGON_TYPE_OF, SKIPPED_LOGON_TYPES, meaning_o
 from forensics.schemas import EVENTS, REJECTS, SKIPS, empty, table
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    from numpy.typing import NDArray
 
     from forensics.model import Span
+
+    Ints = NDArray[np.int64]
 
 _TIME: Final = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?[ ]?(Z|[+-][0-9]{2}:?[0-9]{2})?",
@@ -100,7 +106,11 @@ class Collected:
     zone: str = ""
     events: list[dict[str, Any]] = field(default_factory=list)
     rejects: list[dict[str, Any]] = field(default_factory=list)
-    skips: list[dict[str, Any]] = field(default_factory=list)
+    skips: list[tuple[int, int, str, int]] = field(default_factory=list)
+    quick: list[pa.RecordBatch] = field(default_factory=list)
+    """Events that the fast path made."""
+    runs: list[tuple[Ints, Ints, str]] = field(default_factory=list)
+    """Records that the fast path passed over: offsets, lengths and the reason."""
 
     def event(
         self,
@@ -165,27 +175,52 @@ class Collected:
         )
 
     def skip(self, offset: int, length: int, reason: str, records: int = 0) -> None:
-        """Pass over bytes; runs of one reason that adjoin are one row."""
-        if not length:
-            return
-        last = self.skips[-1] if self.skips else None
-        if last and last["reason"] == reason and last["log_offset"] + last["log_length"] == offset:
-            last["log_length"] += length
-            last["records"] += records
-            return
-        self.skips.append(
-            {
-                "evidence_id": self.span.evidence.id,
-                "log_offset": offset,
-                "log_length": length,
-                "reason": reason,
-                "records": records,
-            }
-        )
+        """Pass over bytes."""
+        if length:
+            self.skips.append((offset, length, reason, records))
+
+    def skip_all(self, offsets: Ints, lengths: Ints, reason: str) -> None:
+        """Pass over many records of one reason."""
+        if len(offsets):
+            self.runs.append((offsets, lengths, reason))
 
     def batch(self) -> Batch:
-        """Return what was collected."""
-        return Batch(_one(self.events, EVENTS), _one(self.rejects, REJECTS), _one(self.skips, SKIPS))
+        """Return what was collected, in order of places; runs of skipped bytes of one reason that adjoin are one row."""
+        return Batch(self._told(), _one(_by_place(self.rejects), REJECTS), self._skipped())
+
+    def _told(self) -> pa.RecordBatch:
+        slow = _one(_by_place(self.events), EVENTS)
+        tables = [one for one in (*self.quick, slow) if one.num_rows]
+        if len(tables) < 2:
+            return tables[0] if tables else slow
+        joined = pa.Table.from_batches(tables).unify_dictionaries().combine_chunks()
+        return joined.take(pc.sort_indices(joined["log_offset"])).to_batches()[0]
+
+    def _skipped(self) -> pa.RecordBatch:
+        reasons = sorted({one[2] for one in self.skips} | {one[2] for one in self.runs})
+        number = {reason: code for code, reason in enumerate(reasons)}
+        rows = np.array([(at, size, number[reason], records) for at, size, reason, records in self.skips], np.int64)
+        parts = [rows.reshape(-1, 4).T] + [
+            np.stack([at, size, np.full(len(at), number[reason]), np.ones(len(at), np.int64)])
+            for at, size, reason in self.runs
+        ]
+        at, size, code, records = (joined := np.concatenate(parts, 1))[:, np.argsort(joined[0], kind="stable")]
+        if not len(at):
+            return empty(SKIPS)
+        first = np.flatnonzero(np.append(True, (at[1:] != at[:-1] + size[:-1]) | (code[1:] != code[:-1])))
+        columns: dict[str, pa.Array] = {
+            "evidence_id": pa.array([self.span.evidence.id] * len(first)),
+            "log_offset": pa.array(at[first]),
+            "log_length": pa.array(np.add.reduceat(size, first)),
+            "log_ordinal": pa.nulls(len(first), pa.int64()),
+            "reason": pa.array([reasons[one] for one in code[first].tolist()]),
+            "records": pa.array(np.add.reduceat(records, first)),
+        }
+        return pa.RecordBatch.from_arrays([columns[f.name] for f in SKIPS], schema=SKIPS)
+
+
+def _by_place(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(rows, key=lambda row: (row["log_offset"], row["log_length"]))
 
 
 def _one(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.RecordBatch:

@@ -27,9 +27,10 @@ from forensics.parsers._csv_columns import (
 )
 from forensics.parsers._evtx_render import Rendered
 from forensics.parsers._export_fields import fields_of, number_of
-from forensics.parsers._export_pieces import MOST, Heads, encoding_of, narrow, pieces, stored_length
+from forensics.parsers._export_pieces import MOST, Heads, encoding_of, narrow
+from forensics.parsers._export_reader import Proven, Reader
 from forensics.parsers._export_times import local_moment, order_of
-from forensics.parsers._exported import Collected, Moment, canonical, moment_of
+from forensics.parsers._exported import Moment, canonical, moment_of
 from forensics.parsers._local_time import local_time
 from forensics.parsers._rdp import IDS, LSM, RCM, SCM, SECURITY, meaning_of
 from forensics.parsers._rendered_message import fields_of as message_fields
@@ -38,9 +39,15 @@ from forensics.text import decode
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from forensics.model import Batch, Head, Hint, Options, Span
     from forensics.parsers._csv_columns import Columns
+    from forensics.parsers._export_pieces import Cut, Mark
     from forensics.stream import Recount, Stream
+
+    Ints = NDArray[np.int64]
 
 NAME: Final = "evtx_csv"
 _JOINED: Final = 16
@@ -85,65 +92,50 @@ def _settle(head: Head, _hints: Sequence[Hint], options: Options) -> Mapping[str
 
 
 def _read(span: Span, stream: Stream) -> Iterator[Batch]:
-    reader = _Reader(span)
-    for piece in pieces(stream, _head(span), span.setting("encoding", "utf-8")):
-        if piece is None:
-            yield reader.batch()
-        else:
-            reader.take(*piece)
-    reader.close()
-    yield reader.batch()
+    return _Reader(span).batches(stream, _mark(span))
 
 
-def _head(span: Span) -> re.Pattern[bytes]:
+def _mark(span: Span) -> Mark:
     return NUMBERED if span.setting("heads") == "numbered" else QUOTED
 
 
-class _Reader:
-    """Turns pieces into rows, in their order."""
+class _Reader(Reader):
+    """Reads records one by one; a record whose quotes are open waits for the next pieces."""
 
     def __init__(self, span: Span) -> None:
-        self._span = span
-        self._encoding = span.setting("encoding", "utf-8")
+        super().__init__(span, NAME)
         self._channel = span.setting("channel")
         self._columns: Columns | None = unpacked(text) if (text := span.setting("columns")) else None
         self._order = span.setting("date_order")
         self._clock = local_time(span)
-        self._at = span.start
-        self._ordinal = 0
         self._waiting: deque[tuple[bytes, int]] = deque()
         """Pieces not yet told, each with its quotes: the first one's are not closed."""
         self._tried = 0
-        self._out = self._new()
+        self._renamed = False
 
-    def _new(self) -> Collected:
-        return Collected(self._span, NAME, self._span.setting("zone"))
-
-    def batch(self) -> Batch:
-        """Return what is ready."""
-        out, self._out = self._out, self._new()
-        return out.batch()
-
-    def take(self, kind: str, piece: bytes) -> None:
-        """Take the next piece."""
-        if kind == "record":
-            if not self._waiting and self._unwanted(piece):
-                return
-            self._waiting.append((piece, piece.count(b'"')))
-            self._tell(last=False)
+    def record(self, piece: bytes) -> None:
+        """Take the next piece that starts with a head."""
+        if not self._waiting and self._unwanted(piece):
             return
-        self._tell(last=True)
-        if kind == "before":
-            self._gap(piece)
-        elif kind == "half":
-            self._reject(piece, "truncated_text", "half a character", 0, len(piece))
-        else:
-            self._ordinal += kind == "long"
-            self._reject(piece, "event_too_long", f"over {MOST} bytes without an end", int(kind == "long"))
+        self._waiting.append((piece, piece.count(b'"')))
+        self._tell(last=False)
 
     def close(self) -> None:
         """Tell what is left."""
         self._tell(last=True)
+
+    def busy(self) -> bool:
+        """Say whether a record's quotes are open."""
+        return bool(self._waiting)
+
+    def changed(self) -> bool:
+        """Say whether a header named other columns, or another log."""
+        renamed, self._renamed = self._renamed, False
+        return renamed
+
+    def proven(self, cut: Cut, numbers: Ints) -> Proven | None:  # noqa: ARG002
+        """Return the records whose quotes are closed and whose columns are those of the header."""
+        return None
 
     def _unwanted(self, piece: bytes) -> bool:
         """Skip a record of one line whose number is not wanted, without reading more of it."""
@@ -152,8 +144,8 @@ class _Reader:
             return False
         if self._columns is None or self._columns.form != "EvtxECmd" or self._columns.at["id"] != 3:
             return False
-        self._ordinal += 1
-        self._skip(piece, "unwanted_event", 1)
+        self.ordinal += 1
+        self.skip(piece, "unwanted_event", 1)
         return True
 
     def _tell(self, *, last: bool) -> None:
@@ -188,20 +180,20 @@ class _Reader:
         header = columns_of_row(row, columns.delimiter)
         if len(row) != columns.count and header is None:
             return False
-        self._ordinal += heads
+        self.ordinal += heads
         whole, line_end = raw[:end], b""
         if heads > 1:
             # The lines that only look like heads are counted at the record's own line end.
             cut = len(whole.rstrip(b"\r\n"))
             whole, line_end = (whole[:cut], whole[cut:]) if cut < end else (whole[:-1], whole[-1:])
         if header is not None:
-            self._columns = header
-            self._skip(whole, "header", 1)
+            self._columns, self._renamed = header, True
+            self.skip(whole, "header", 1)
         else:
             self._event(whole, row, flags)
         if heads > 1:
-            self._skip(line_end, "line_inside_quotes", heads - 1)
-        self._gap(raw[end:])
+            self.skip(line_end, "line_inside_quotes", heads - 1)
+        self.gap(raw[end:])
         return True
 
     @staticmethod
@@ -226,15 +218,14 @@ class _Reader:
     def _event(self, whole: bytes, row: list[str], flags: str | None) -> None:
         columns = self._columns
         assert columns is not None  # noqa: S101  # the caller read the row by them
-        place = (self._at, stored_length(whole, self._encoding), self._ordinal)
-        self._at += place[1]
+        place = self.place(whole)
         event_id = number_of(columns.cell(row, "id"), 1 << 16)
         provider = columns.cell(row, "provider").strip()
         if event_id is None:
-            self._out.reject(place, "malformed_event", f"{columns.cell(row, 'id')!r} is no event number")
+            self.out.reject(place, "malformed_event", f"{columns.cell(row, 'id')!r} is no event number")
             return
         if meaning_of(provider, event_id) is None:
-            self._out.skip(*place[:2], "unwanted_event", 1)
+            self.out.skip(*place[:2], "unwanted_event", 1)
             return
         message = columns.cell(row, "message")
         said = set(flags.split(";")) if flags else set()
@@ -243,7 +234,7 @@ class _Reader:
                 payload = columns.cell(row, "payload")
                 named = fields_of(orjson.loads(payload)) if payload else {}
             except ValueError as error:
-                self._out.reject(place, "malformed_payload", str(error))
+                self.out.reject(place, "malformed_payload", str(error))
                 return
         else:
             named = {name: canonical(text) for name, text in message_fields(provider, event_id, message).items()}
@@ -263,7 +254,7 @@ class _Reader:
         written = columns.cell(row, "time")
         when, more = self._when(written)
         said |= set(more.split(";")) if more else set()
-        self._out.event(place, record, written, ";".join(sorted(said)) or None, when)
+        self.out.event(place, record, written, ";".join(sorted(said)) or None, when)
 
     def _log(self, channel: str, provider: str) -> str:
         if channel:
@@ -274,7 +265,7 @@ class _Reader:
         if self._columns is not None and self._columns.form == "EvtxECmd":
             when = moment_of(written, "")
             return (Moment(when.us, "utc_by_format") if when.basis == "zone_assumed" else when), None
-        plain = moment_of(written, self._span.setting("zone"))
+        plain = moment_of(written, self.span.setting("zone"))
         # What is written with its offset, or with the year first as ISO does, needs no order of day and month.
         if plain.us is not None and plain.basis in {"filetime_utc", "offset_in_log"}:
             return plain, None
@@ -282,10 +273,10 @@ class _Reader:
 
     def _broken(self, raw: bytes) -> None:
         """Give up the record at the start of a piece; lines of another kind behind it are told apart still."""
-        self._ordinal += 1
-        self._reject(raw, "malformed_event", "its quotes or its number of columns are not those of the header", 1)
+        self.ordinal += 1
+        self.reject(raw, "malformed_event", "its quotes or its number of columns are not those of the header", 1)
 
-    def _gap(self, raw: bytes) -> None:
+    def gap(self, raw: bytes) -> None:
         """Account for lines between records: headers, blank lines, and what does not belong there."""
         at = 0
         while at < len(raw):
@@ -295,29 +286,19 @@ class _Reader:
             text = line.decode("utf-8", "replace")
             channel = channel_of_type(text)
             if not text.strip("\ufeff\0 \t\r\n"):
-                self._skip(line, "blank", 0)
+                self.skip(line, "blank", 0)
             elif channel is not None:
-                self._channel = channel
-                self._skip(line, "header", 0)
+                self._channel, self._renamed = channel, True
+                self.skip(line, "header", 0)
             elif (header := columns_of(text)) is not None:
-                self._columns = header
-                self._skip(line, "header", 0)
+                self._columns, self._renamed = header, True
+                self.skip(line, "header", 0)
             else:
-                self._reject(line, "not_an_event", text.strip(), 0)
-
-    def _skip(self, raw: bytes, reason: str, records: int) -> None:
-        size = stored_length(raw, self._encoding)
-        self._out.skip(self._at, size, reason, records)
-        self._at += size
-
-    def _reject(self, raw: bytes, reason: str, detail: str, records: int, size: int | None = None) -> None:
-        size = stored_length(raw, self._encoding) if size is None else size
-        self._out.reject((self._at, size, self._ordinal if records else None), reason, detail, records)
-        self._at += size
+                self.reject(line, "not_an_event", text.strip(), 0)
 
 
 def _recount(span: Span) -> Recount:
-    return Heads(_head(span), span.setting("encoding", "utf-8"))
+    return Heads(_mark(span), span.setting("encoding", "utf-8"))
 
 
 def _whole(_stream: Stream, whole: Span) -> Iterator[Span]:

@@ -8,21 +8,32 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 import orjson
 
 from forensics.model import NO_CLAIM, Claim, Parser
-from forensics.parsers._export_pieces import MOST, Heads, encoding_of, narrow, pieces, stored_length
-from forensics.parsers._exported import Collected
-from forensics.parsers._json_events import said_by
+from forensics.parsers._export_columns import Columnar, Learned, Shapes
+from forensics.parsers._export_fields import text_of
+from forensics.parsers._export_pieces import Heads, Mark, encoding_of, narrow
+from forensics.parsers._export_reader import Proven, Reader
+from forensics.parsers._export_shapes import NotPlain, Slot, fields_as_slots, slot_of
+from forensics.parsers._json_events import parts_of, said_by
+from forensics.parsers._json_tokens import PAD, document, payload_shape, payload_tokens, tokens_of
 from forensics.parsers._rdp import IDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from numpy.typing import NDArray
+
     from forensics.model import Batch, Head, Hint, Options, Span
+    from forensics.parsers._export_pieces import Cut
     from forensics.stream import Recount, Stream
+
+    Ints = NDArray[np.int64]
 
 NAME: Final = "evtx_json"
 _START: Final = re.compile(r"\ufeff?\s*(?:Record [0-9]+\s*)?(\[\s*)?\{")
@@ -36,6 +47,8 @@ _TELL: Final = {
 _NUMBER_KEYS: Final = (b'"EventID"', b'"EventId"', b'"event_id"')
 _NUMBER: Final = re.compile(rb'\s*:\s*"?([0-9]{1,5})"?\s*[,}]')
 _MARKUP: Final = re.compile(rb"(?:\xef\xbb\xbf)?[\s\0]*(?:Record [0-9]{1,20}|[\[\],])?[\s\0]*")
+_BEHIND: Final = b" \t\r\n,]\0"
+"""What may stand behind an object on its last line."""
 _BROKEN: Final = re.compile("[\udc80-\udcff]")
 _DEEPEST: Final = 16
 
@@ -67,73 +80,64 @@ def _settle(head: Head, _hints: Sequence[Hint], options: Options) -> Mapping[str
     )
 
 
-def _head(span: Span) -> re.Pattern[bytes]:
-    deepest = span.setting("indent", "0")
-    return re.compile(
-        rb"(?m)^(?:\xef\xbb\xbf|\xff)?[ \t]{0,%b}[\[,]?[ \t]{0,%b}\{" % (deepest.encode(), deepest.encode())
-    )
+def _mark(span: Span) -> Mark:
+    deepest = span.setting("indent", "0").encode()
+    line = rb"\n(?:\xef\xbb\xbf|\xff)?[ \t]{0,%b}[\[,]?[ \t]{0,%b}\{" % (deepest, deepest)
+    return Mark(re.compile(line), lines=True)
 
 
 def _read(span: Span, stream: Stream) -> Iterator[Batch]:
-    reader = _Reader(span)
-    for piece in pieces(stream, _head(span), span.setting("encoding", "utf-8")):
-        if piece is None:
-            yield reader.batch()
-        else:
-            reader.take(*piece)
+    return _Reader(span).batches(stream, _mark(span))
 
 
-class _Reader:
-    """Turns pieces into rows, in their order."""
+class _Reader(Reader):
+    """Reads objects one by one, and many of one shape at once."""
 
     def __init__(self, span: Span) -> None:
-        self._span = span
-        self._encoding = span.setting("encoding", "utf-8")
+        super().__init__(span, NAME)
         self._zone = span.setting("zone")
         self._last_line = re.compile(rb"(?m)^[ \t]{0,%b}\}[ \t\],\r]*(?:\n|\Z)" % span.setting("indent", "0").encode())
-        self._at = span.start
-        self._ordinal = 0
-        self._out = self._new()
+        self._columnar = Columnar(Shapes(_learn), payload_tokens, Shapes(payload_shape))
 
-    def _new(self) -> Collected:
-        return Collected(self._span, NAME, self._zone)
-
-    def batch(self) -> Batch:
-        """Return what is ready."""
-        out, self._out = self._out, self._new()
-        return out.batch()
-
-    def take(self, kind: str, piece: bytes) -> None:
-        """Take the next piece."""
-        if kind == "record":
-            self._ordinal += 1
-            self._record(piece)
-        elif kind == "before":
-            self._gap(piece)
-        elif kind == "half":
-            self._reject(piece, "truncated_text", "half a character", 0, len(piece))
+    def record(self, piece: bytes) -> None:
+        """Read the object at the start of a piece."""
+        self.ordinal += 1
+        end, whole = self._extent(piece)
+        if whole.endswith(b"}") and _unwanted(whole):
+            self.skip(piece[:end], "unwanted_event", 1)
         else:
-            self._ordinal += kind == "long"
-            self._reject(piece, "event_too_long", f"over {MOST} bytes without an end", int(kind == "long"))
+            self._object(piece[:end], whole[whole.index(b"{") :])
+        if end < len(piece):
+            self.gap(piece[end:])
 
-    def _record(self, piece: bytes) -> None:
+    def _extent(self, piece: bytes) -> tuple[int, bytes]:
+        """Return where the record ends in its piece, and the record without what may stand behind an object."""
         end = piece.find(b"\n") + 1 or len(piece)
-        whole = piece[:end].rstrip(b" \t\r\n,]\0")
+        whole = piece[:end].rstrip(_BEHIND)
         if not whole.endswith(b"}"):
             # Not on one line: it ends where a line closes it.
             last = self._last_line.search(piece)
             end = last.end() if last else len(piece)
-            whole = piece[:end].rstrip(b" \t\r\n,]\0")
-        if whole.endswith(b"}") and _unwanted(whole):
-            self._skip(piece[:end], "unwanted_event", 1)
-        else:
-            self._object(piece[:end], whole[whole.index(b"{") :])
-        if end < len(piece):
-            self._gap(piece[end:])
+            whole = piece[:end].rstrip(_BEHIND)
+        return end, whole
+
+    def proven(self, cut: Cut, numbers: Ints) -> Proven | None:
+        """Return the objects that are whole."""
+        found = []
+        for number, start, stop in zip(
+            numbers.tolist(), cut.bounds[numbers].tolist(), cut.bounds[numbers + 1].tolist(), strict=True
+        ):
+            end, whole = self._extent(cut.text[start:stop])
+            if whole.endswith(b"}"):
+                found.append((number, start + whole.index(b"{"), start + len(whole), start + end))
+        if not found:
+            return None
+        numbers, begins, stops, ends = np.array(found, np.int64).T
+        tokens, good = tokens_of(cut.text + bytes(PAD), begins, stops)
+        return Proven(self._columnar, tokens, numbers[good], ends[good]) if good.any() else None
 
     def _object(self, whole: bytes, raw: bytes) -> None:
-        place = (self._at, stored_length(whole, self._encoding), self._ordinal)
-        self._at += place[1]
+        place = self.place(whole)
         flags = None
         try:
             raw.decode("utf-8")
@@ -144,41 +148,52 @@ class _Reader:
             doc = orjson.loads(raw)
         except orjson.JSONDecodeError as error:
             torn = not raw.endswith(b"}")
-            self._out.reject(place, "truncated_event" if torn else "malformed_event", str(error))
+            self.out.reject(place, "truncated_event" if torn else "malformed_event", str(error))
             return
         try:
             said = said_by(doc, self._zone)
             # Two values of one key: which one the tool meant is not known.
             repeated = said is not None and raw.count(b'":') != _keys(doc) and _repeats(raw)
         except (ValueError, RecursionError) as error:
-            self._out.reject(place, "malformed_event", str(error))
+            self.out.reject(place, "malformed_event", str(error))
             return
         if said is None:
-            self._out.skip(*place[:2], "unwanted_event", 1)
+            self.out.skip(*place[:2], "unwanted_event", 1)
             return
         if repeated:
-            self._out.reject(place, "repeated_key", "a key stands twice in one object")
+            self.out.reject(place, "repeated_key", "a key stands twice in one object")
             return
         record, written, when, more = said
-        self._out.event(place, record, written, ";".join(one for one in (flags, more) if one) or None, when)
+        self.out.event(place, record, written, ";".join(one for one in (flags, more) if one) or None, when)
 
-    def _gap(self, raw: bytes) -> None:
+    def gap(self, raw: bytes) -> None:
         """Account for lines between objects: brackets, evtx_dump's `Record N`, and what does not belong there."""
         for line in _lines(raw):
             if _MARKUP.fullmatch(line):
-                self._skip(line, "markup", 0)
+                self.skip(line, "markup", 0)
             else:
-                self._reject(line, "not_an_event", line.decode("utf-8", "replace").strip(), 0)
+                self.reject(line, "not_an_event", line.decode("utf-8", "replace").strip(), 0)
 
-    def _skip(self, raw: bytes, reason: str, records: int) -> None:
-        size = stored_length(raw, self._encoding)
-        self._out.skip(self._at, size, reason, records)
-        self._at += size
 
-    def _reject(self, raw: bytes, reason: str, detail: str, records: int, size: int | None = None) -> None:
-        size = stored_length(raw, self._encoding) if size is None else size
-        self._out.reject((self._at, size, self._ordinal if records else None), reason, detail, records)
-        self._at += size
+def _learn(glue: tuple[bytes, ...]) -> Learned:
+    """Read a shape once, with marks for its values; ValueError if its objects are for the strict reader."""
+    raw = document(glue)
+    doc = orjson.loads(raw)
+    if _repeats(raw) or not isinstance(doc, dict):
+        raise NotPlain
+    parts = parts_of(doc)
+    system = {
+        name: slot_of(text_of(getattr(parts, name)))
+        for name in ("provider", "number", "record", "computer", "channel", "activity", "written", "payload")
+    }
+    if parts.clocks is not None:
+        system |= {name: slot_of(text_of(one)) for name, one in zip(("local", "received"), parts.clocks, strict=True)}
+
+    @cache
+    def fields(provider: str) -> dict[str, Slot]:
+        return fields_as_slots(parts.fields(provider))
+
+    return Learned(system, fields, parts.fills, parts.utc)
 
 
 def _unwanted(whole: bytes) -> bool:
@@ -230,7 +245,7 @@ def _repeats(raw: bytes) -> bool:
 
 
 def _recount(span: Span) -> Recount:
-    return Heads(_head(span), span.setting("encoding", "utf-8"))
+    return Heads(_mark(span), span.setting("encoding", "utf-8"))
 
 
 def _whole(_stream: Stream, whole: Span) -> Iterator[Span]:

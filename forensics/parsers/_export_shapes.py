@@ -1,0 +1,142 @@
+"""Texts that tools wrote by one template, told apart by what they have in common: the fast path of exports rests on it.
+
+A text is cut into values and the glue between them. Texts with the same glue are of one shape: what a reader makes of one of
+them, with marks in the place of its values, it makes of all. So the strict reader reads each shape once, and says by the marks
+where every value goes; the values of all texts are then taken a column at a time.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pyarrow as pa
+
+from forensics.parsers._evtx_values import Words, nothing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    Ints = NDArray[np.int64]
+
+Slot = int | str
+"""Where a part of an event stands in a shape: the number of a value, or the text that all texts of the shape have."""
+
+OPEN, SHUT = "\uf8fe", "\uf8ff"
+_MARK: Final = re.compile(f"{OPEN}([0-9]+){SHUT}", re.ASCII)
+
+
+class NotPlain(ValueError):  # noqa: N818  # as NotALine of the access logs
+    """A value takes part in a text beside others, or in a name: the shape is for the strict reader."""
+
+
+def mark(number: int) -> str:
+    """Return what stands for a value while its shape is read."""
+    return f"{OPEN}{number}{SHUT}"
+
+
+def slot_of(text: str) -> Slot:
+    """Return the value that a text stands for, or the text itself; NotPlain if it is a mixture."""
+    if OPEN not in text and SHUT not in text:
+        return text
+    found = _MARK.fullmatch(text)
+    if found is None:
+        raise NotPlain
+    return int(found[1])
+
+
+def fields_as_slots(named: Mapping[str, str]) -> dict[str, Slot]:
+    """Return where fields stand by the marks that were read for their values; NotPlain if one has a mark in its name."""
+    if any(isinstance(slot_of(name), int) for name in named):
+        raise NotPlain
+    return {name: slot_of(text) for name, text in named.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """The values of texts in a buffer of valid UTF-8: those of text `n` have the numbers from `first[n]` up to `first[n + 1]`.
+
+    Texts ascend and do not overlap; `begin` and `stop` are their bounds, `start` and `end` those of the values.
+    """
+
+    buffer: bytes
+    begin: Ints
+    stop: Ints
+    start: Ints
+    end: Ints
+    first: Ints
+    plain: Callable[[Sequence[str]], Sequence[str]]
+    """Turns distinct values as written into what they say: without the escapes of their format."""
+
+    def shapes(self) -> tuple[NDArray[np.int32], list[tuple[bytes, ...]]]:
+        """Return the number of each text's shape, and the glue of every shape."""
+        count = len(self.begin)
+        of = np.repeat(np.arange(count), np.diff(self.first))
+        bounds = np.empty(2 * (len(self.start) + count), np.int32)
+        numbers = np.arange(count)
+        bounds[2 * (self.first[:-1] + numbers)] = self.begin
+        bounds[2 * (self.first[1:] + numbers) + 1] = self.stop
+        at = 2 * (np.arange(len(self.start)) + of)
+        bounds[at + 1] = self.start
+        bounds[at + 2] = self.end
+        # Glue and values alternate; between two texts lies a gap in the place of a value.
+        parts = pa.Array.from_buffers(
+            pa.binary(), len(bounds) - 1, [None, pa.py_buffer(bounds), pa.py_buffer(self.buffer)]
+        )
+        glue = parts.take(pa.array(np.arange(0, len(bounds) - 1, 2))).dictionary_encode()
+        codes = glue.indices.to_numpy().astype(np.int32, copy=False)
+        lines = (4 * (self.first + np.arange(count + 1))).astype(np.int32)
+        sequences = pa.Array.from_buffers(pa.binary(), count, [None, pa.py_buffer(lines), pa.py_buffer(codes)])
+        shaped = sequences.dictionary_encode()
+        words = glue.dictionary.to_pylist()
+        told = [
+            tuple(words[code] for code in np.frombuffer(one, np.int32).tolist())
+            for one in shaped.dictionary.to_pylist()
+        ]
+        return shaped.indices.to_numpy().astype(np.int32, copy=False), told
+
+    def words(self, numbers: Ints) -> Words:
+        """Return some values as text, each distinct one made plain once; a number below 0 is nothing.
+
+        Numbers ascend, those below 0 apart.
+        """
+        present = np.flatnonzero(numbers >= 0)
+        if not len(present):
+            return nothing(len(numbers))
+        some = numbers[present]
+        bounds = np.empty(2 * len(some) + 1, np.int32)
+        bounds[0:-1:2] = self.start[some]
+        bounds[1::2] = self.end[some]
+        bounds[-1] = bounds[-2]
+        whole = pa.Array.from_buffers(
+            pa.string(), 2 * len(some), [None, pa.py_buffer(bounds), pa.py_buffer(self.buffer)]
+        )
+        coded = whole.take(pa.array(np.arange(0, 2 * len(some), 2))).dictionary_encode()
+        codes = coded.indices.to_numpy().astype(np.int32, copy=False)
+        if len(present) < len(numbers):
+            spread = np.full(len(numbers), -1, np.int32)
+            spread[present] = codes
+            codes = spread
+        return Words(codes, list(self.plain(coded.dictionary.to_pylist())))
+
+    def pick(self, texts: Ints, of: Ints, slots: Sequence[Slot | None]) -> Words:
+        """Return one part of some texts: `of` is the group of each, `slots` say for each group where its part stands."""
+        value = np.array([slot if isinstance(slot, int) else -1 for slot in slots] or [-1], np.int64)[of]
+        told = self.words(np.where(value < 0, -1, self.first[texts] + value))
+        constants = [slot if isinstance(slot, str) else "" for slot in slots]
+        if not any(constants):
+            return told
+        codes = np.array([number if text else -1 for number, text in enumerate(constants)], np.int32)[of]
+        return Words(codes, constants).over(told)
+
+
+def ranges(low: Ints, high: Ints) -> Ints:
+    """Return all numbers of some ranges, one range behind the other."""
+    count = high - low
+    before = np.cumsum(count) - count
+    result: Ints = np.arange(int(count.sum())) + np.repeat(low - before, count)
+    return result
