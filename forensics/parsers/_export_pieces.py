@@ -127,12 +127,16 @@ def _blocks(stream: Stream, encoding: str) -> Iterator[tuple[bytes, bytes, bool]
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Pieces that adjoin: piece `n` is `text[bounds[n] : bounds[n + 1]]`, as stored at `stored[n]`, of kind `kinds[n]`."""
+    """Pieces that adjoin: piece `n` is `text[bounds[n] : bounds[n + 1]]`, as stored at `stored[n]`, of kind `kinds[n]`.
+
+    `last` says that the stream ends with them.
+    """
 
     text: bytes
     bounds: Ints
     stored: Ints
     kinds: list[str]
+    last: bool
 
     def __len__(self) -> int:
         return len(self.kinds)
@@ -167,9 +171,9 @@ def cuts(stream: Stream, mark: Mark, encoding: str, start: int) -> Iterator[Cut]
         at = int(stored[-1])
         del held[: len(text)]
         if text:
-            yield Cut(text, places, stored, kinds)
+            yield Cut(text, places, stored, kinds, last)
         if half:
-            yield Cut(half, np.array([0, 1], np.int64), np.array([at, at + 1], np.int64), [HALF])
+            yield Cut(half, np.array([0, 1], np.int64), np.array([at, at + 1], np.int64), [HALF], last=True)
 
 
 class Heads(Recount):

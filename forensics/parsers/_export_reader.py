@@ -10,9 +10,11 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+import pyarrow as pa
 
 from forensics.parsers._export_columns import Places
 from forensics.parsers._export_pieces import BEFORE, HALF, LONG, MOST, RECORD, cuts, stored_length
+from forensics.parsers._export_shapes import distinct
 from forensics.parsers._exported import Collected
 
 if TYPE_CHECKING:
@@ -57,6 +59,8 @@ class Reader(ABC):
         """Where the next byte stands that is not told of yet."""
         self.ordinal = 0
         """The number of the last record."""
+        self.last = False
+        """Whether the stream ends with this piece."""
         self._name = name
         self.out = self._new()
 
@@ -82,6 +86,10 @@ class Reader(ABC):
     @abstractmethod
     def gap(self, raw: bytes) -> None:
         """Account for what stands between records."""
+
+    def markup(self, raw: bytes) -> bool:  # noqa: ARG002  # most formats have none
+        """Say whether `gap` would pass over all of that as markup."""
+        return False
 
     @abstractmethod
     def proven(self, cut: Cut, numbers: Ints) -> Proven | None:
@@ -156,34 +164,44 @@ class Reader(ABC):
             elif number == len(cut):
                 return
             simple[number] = False
-            self.take(cut.kinds[number], cut.piece(number))
+            self._take(cut, number)
             number += 1
             if self.changed():
                 simple[number:] = False
                 odd = np.flatnonzero(~simple)
 
+    def _take(self, cut: Cut, number: int, *, alone: bool = False) -> None:
+        self.last = cut.last and number == len(cut) - 1
+        if alone:
+            self.single(cut.piece(number))
+        else:
+            self.take(cut.kinds[number], cut.piece(number))
+
     def _quick(self, cut: Cut, proven: Proven, simple: Bools, before: Ints) -> None:
         """Let the fast path read the simple pieces; what it gives back is the strict reader's."""
-        numbers = proven.numbers
-        ends = proven.ends
-        stored = cut.stored[numbers]
-        tails = ends < cut.bounds[numbers + 1]
-        length = cut.stored[numbers + 1] - stored
-        for text in np.flatnonzero(tails & simple[numbers]).tolist():
-            tail = cut.text[ends[text] : cut.bounds[numbers[text] + 1]]
-            length[text] -= stored_length(tail, self.encoding)
-        kept = simple[numbers]
-        left = proven.columnar.read(proven.tokens, Places(stored, length, before[numbers] + 1), kept, self.out)
+        numbers, kept = proven.numbers, simple[proven.numbers]
+        start = cut.stored[numbers]
+        length = cut.stored[numbers + 1] - start
+        tails = np.flatnonzero(proven.ends < cut.bounds[numbers + 1])
+        told = distinct(cut.text, proven.ends[tails], cut.bounds[numbers[tails] + 1], pa.binary())
+        codes, words = told.indices.to_numpy(), told.dictionary.to_pylist()
+        size = np.zeros(len(numbers), np.int64)
+        size[tails] = np.array([stored_length(tail, self.encoding) for tail in words] or [0])[codes]
+        length -= size
+        plain = np.zeros(len(numbers), bool)
+        plain[tails] = np.array([self.markup(tail) for tail in words] or [False])[codes]
+        left = proven.columnar.read(proven.tokens, Places(start, length, before[numbers] + 1), kept, self.out)
+        plain &= kept & ~left
+        self.out.skip_all((start + length)[plain], size[plain], "markup", 0)
         at, ordinal = self.at, self.ordinal
-        for text in np.flatnonzero(kept & (left | tails)).tolist():
-            number = numbers[text]
-            self.ordinal = int(before[number])
+        for text in np.flatnonzero(kept & ~plain & (left | (size > 0))).tolist():
+            number = int(numbers[text])
+            self.ordinal, self.at = int(before[number]), int(start[text])
             if left[text]:
-                self.at = int(stored[text])
-                self.single(cut.piece(number))
+                self._take(cut, number, alone=True)
             else:
-                self.at = int(stored[text] + length[text])
-                self.gap(cut.text[ends[text] : cut.bounds[number + 1]])
+                self.at += int(length[text])
+                self.gap(cut.text[proven.ends[text] : cut.bounds[number + 1]])
         self.at, self.ordinal = at, ordinal
 
     def single(self, piece: bytes) -> None:

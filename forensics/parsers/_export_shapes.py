@@ -22,7 +22,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Ints = NDArray[np.int64]
+    Bools = NDArray[np.bool_]
+    Octets = NDArray[np.uint8]
 
+PAD: Final = 32
+"""Zeros that stand behind the text of a block, so that looking ahead stays inside."""
 Slot = int | str
 """Where a part of an event stands in a shape: the number of a value, or the text that all texts of the shape have."""
 
@@ -108,14 +112,7 @@ class Tokens:
         if not len(present):
             return nothing(len(numbers))
         some = numbers[present]
-        bounds = np.empty(2 * len(some) + 1, np.int32)
-        bounds[0:-1:2] = self.start[some]
-        bounds[1::2] = self.end[some]
-        bounds[-1] = bounds[-2]
-        whole = pa.Array.from_buffers(
-            pa.string(), 2 * len(some), [None, pa.py_buffer(bounds), pa.py_buffer(self.buffer)]
-        )
-        coded = whole.take(pa.array(np.arange(0, 2 * len(some), 2))).dictionary_encode()
+        coded = distinct(self.buffer, self.start[some], self.end[some], pa.string())
         codes = coded.indices.to_numpy().astype(np.int32, copy=False)
         if len(present) < len(numbers):
             spread = np.full(len(numbers), -1, np.int32)
@@ -139,4 +136,41 @@ def ranges(low: Ints, high: Ints) -> Ints:
     count = high - low
     before = np.cumsum(count) - count
     result: Ints = np.arange(int(count.sum())) + np.repeat(low - before, count)
+    return result
+
+
+def distinct(buffer: bytes, start: Ints, end: Ints, kind: pa.DataType) -> pa.DictionaryArray:
+    """Return parts of a buffer, each distinct one once; they ascend and do not overlap, so one array over it has them all."""
+    bounds = np.zeros(2 * len(start) + 1, np.int32)
+    bounds[0:-1:2] = start
+    bounds[1::2] = end
+    bounds[-1] = bounds[-2] if len(start) else 0
+    whole = pa.Array.from_buffers(kind, 2 * len(start), [None, pa.py_buffer(bounds), pa.py_buffer(buffer)])
+    return whole.take(pa.array(np.arange(0, 2 * len(start), 2))).dictionary_encode()
+
+
+def decodable(text: bytes, a: Octets, begin: Ints, stop: Ints) -> Bools:
+    """Say which texts are UTF-8."""
+    good = np.ones(len(begin), bool)
+    try:
+        text.decode("utf-8")
+    except UnicodeDecodeError:
+        wide = np.flatnonzero(a >= 0x80)
+        for number in np.flatnonzero(~untouched(wide, begin, stop)).tolist():
+            try:
+                text[begin[number] : stop[number]].decode("utf-8")
+            except UnicodeDecodeError:
+                good[number] = False
+    return good
+
+
+def untouched(places: Ints, begin: Ints, stop: Ints) -> Bools:
+    """Say which texts hold none of some ascending places."""
+    result: Bools = np.searchsorted(places, begin) == np.searchsorted(places, stop)
+    return result
+
+
+def within(places: Ints, begin: Ints, stop: Ints) -> Bools:
+    """Say which places lie in one of some texts."""
+    result: Bools = np.searchsorted(begin, places, "right") > np.searchsorted(stop, places, "right")
     return result

@@ -109,8 +109,8 @@ class Collected:
     skips: list[tuple[int, int, str, int]] = field(default_factory=list)
     quick: list[pa.RecordBatch] = field(default_factory=list)
     """Events that the fast path made."""
-    runs: list[tuple[Ints, Ints, str]] = field(default_factory=list)
-    """Records that the fast path passed over: offsets, lengths and the reason."""
+    runs: list[tuple[Ints, Ints, str, int]] = field(default_factory=list)
+    """What the fast path passed over: offsets, lengths, the reason and how many records each is."""
 
     def event(
         self,
@@ -179,10 +179,10 @@ class Collected:
         if length:
             self.skips.append((offset, length, reason, records))
 
-    def skip_all(self, offsets: Ints, lengths: Ints, reason: str) -> None:
-        """Pass over many records of one reason."""
+    def skip_all(self, offsets: Ints, lengths: Ints, reason: str, records: int = 1) -> None:
+        """Pass over many places of one reason, each of as many records."""
         if len(offsets):
-            self.runs.append((offsets, lengths, reason))
+            self.runs.append((offsets, lengths, reason, records))
 
     def batch(self) -> Batch:
         """Return what was collected, in order of places; runs of skipped bytes of one reason that adjoin are one row."""
@@ -201,8 +201,8 @@ class Collected:
         number = {reason: code for code, reason in enumerate(reasons)}
         rows = np.array([(at, size, number[reason], records) for at, size, reason, records in self.skips], np.int64)
         parts = [rows.reshape(-1, 4).T] + [
-            np.stack([at, size, np.full(len(at), number[reason]), np.ones(len(at), np.int64)])
-            for at, size, reason in self.runs
+            np.stack([at, size, np.full(len(at), number[reason]), np.full(len(at), records)])
+            for at, size, reason, records in self.runs
         ]
         at, size, code, records = (joined := np.concatenate(parts, 1))[:, np.argsort(joined[0], kind="stable")]
         if not len(at):

@@ -14,7 +14,18 @@ import numpy as np
 import orjson
 
 from forensics.parsers._export_fields import fields_of
-from forensics.parsers._export_shapes import SHUT, NotPlain, Tokens, fields_as_slots, mark, ranges
+from forensics.parsers._export_shapes import (
+    PAD,
+    SHUT,
+    NotPlain,
+    Tokens,
+    decodable,
+    fields_as_slots,
+    mark,
+    ranges,
+    untouched,
+    within,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,8 +38,6 @@ if TYPE_CHECKING:
     Bools = NDArray[np.bool_]
     Octets = NDArray[np.uint8]
 
-PAD: Final = 32
-"""Zeros that stand behind the text of a block, so that looking ahead stays inside."""
 _QUOTE, _BACKSLASH, _COLON, _SPACE, _ZERO, _NINE = 0x22, 0x5C, 0x3A, 0x20, 0x30, 0x39
 _MOST_DIGITS: Final = 18
 _ESCAPES: Final = np.isin(np.arange(256), np.frombuffer(b'"\\/bfnrtu', np.uint8))
@@ -42,7 +51,7 @@ def tokens_of(text: bytes, begin: Ints, stop: Ints) -> tuple[Tokens, Bools]:
     a = np.frombuffer(text, np.uint8)
     good = decodable(text, a, begin, stop)
     clear, bad = _without_escapes(a)
-    good &= _untouched(bad, begin, stop)
+    good &= untouched(bad, begin, stop)
     quotes = np.flatnonzero(clear == _QUOTE)
     low, high = np.searchsorted(quotes, begin), np.searchsorted(quotes, stop)
     good &= (high - low) % 2 == 0
@@ -50,14 +59,14 @@ def tokens_of(text: bytes, begin: Ints, stop: Ints) -> tuple[Tokens, Bools]:
     control = np.flatnonzero(a < _SPACE)
     inside = control[np.searchsorted(quotes, control) % 2 == 1]
     if len(inside):
-        good &= _untouched(inside, begin, stop)
-        quotes = quotes[_within(quotes, begin[good], stop[good])]
+        good &= untouched(inside, begin, stop)
+        quotes = quotes[within(quotes, begin[good], stop[good])]
     opened, closed = quotes[0::2], quotes[1::2]
     colon = closed + 1 + (a[closed + 1] == _SPACE)
     key = a[colon] == _COLON
     number, end, odd = _numbers(a, colon[key] + 1)
     if len(odd):
-        good &= _untouched(odd, begin, stop)
+        good &= untouched(odd, begin, stop)
     value = ~key
     if _NAME in text:
         value &= ~_behind_name(a, opened)
@@ -66,7 +75,7 @@ def tokens_of(text: bytes, begin: Ints, stop: Ints) -> tuple[Tokens, Bools]:
     start, end = start[order], np.concatenate([closed[value], end])[order]
     begin, stop = begin[good], stop[good]
     if len(odd):
-        kept = _within(start, begin, stop)
+        kept = within(start, begin, stop)
         start, end = start[kept], end[kept]
     first = np.append(np.searchsorted(start, begin), len(start))
     return Tokens(text, begin, stop, start, end, first, unescaped), good
@@ -106,33 +115,6 @@ def unescaped(values: Sequence[str]) -> list[str]:
         for number, text in zip(numbers, plain, strict=True):
             told[number] = text
     return told
-
-
-def decodable(text: bytes, a: Octets, begin: Ints, stop: Ints) -> Bools:
-    """Say which texts are UTF-8."""
-    good = np.ones(len(begin), bool)
-    try:
-        text.decode("utf-8")
-    except UnicodeDecodeError:
-        wide = np.flatnonzero(a >= 0x80)
-        for number in np.flatnonzero(~_untouched(wide, begin, stop)).tolist():
-            try:
-                text[begin[number] : stop[number]].decode("utf-8")
-            except UnicodeDecodeError:
-                good[number] = False
-    return good
-
-
-def _untouched(places: Ints, begin: Ints, stop: Ints) -> Bools:
-    """Say which texts hold none of some ascending places."""
-    result: Bools = np.searchsorted(places, begin) == np.searchsorted(places, stop)
-    return result
-
-
-def _within(places: Ints, begin: Ints, stop: Ints) -> Bools:
-    """Say which places lie in one of some texts."""
-    result: Bools = np.searchsorted(begin, places, "right") > np.searchsorted(stop, places, "right")
-    return result
 
 
 def _without_escapes(a: Octets) -> tuple[Octets, Ints]:

@@ -19,9 +19,9 @@ from forensics.parsers._export_columns import Columnar, Learned, Shapes
 from forensics.parsers._export_fields import text_of
 from forensics.parsers._export_pieces import Heads, Mark, encoding_of, narrow
 from forensics.parsers._export_reader import Proven, Reader
-from forensics.parsers._export_shapes import NotPlain, Slot, fields_as_slots, slot_of
+from forensics.parsers._export_shapes import PAD, NotPlain, Slot, fields_as_slots, slot_of
 from forensics.parsers._json_events import parts_of, said_by
-from forensics.parsers._json_tokens import PAD, document, payload_shape, payload_tokens, tokens_of
+from forensics.parsers._json_tokens import document, payload_shape, payload_tokens, tokens_of
 from forensics.parsers._rdp import IDS
 
 if TYPE_CHECKING:
@@ -166,8 +166,12 @@ class _Reader(Reader):
         record, written, when, more = said
         self.out.event(place, record, written, ";".join(one for one in (flags, more) if one) or None, when)
 
+    def markup(self, raw: bytes) -> bool:
+        """Say whether nothing but brackets and evtx_dump's `Record N` stand between objects."""
+        return all(_MARKUP.fullmatch(line) for line in _lines(raw))
+
     def gap(self, raw: bytes) -> None:
-        """Account for lines between objects: brackets, evtx_dump's `Record N`, and what does not belong there."""
+        """Account for lines between objects: markup, and what does not belong there."""
         for line in _lines(raw):
             if _MARKUP.fullmatch(line):
                 self.skip(line, "markup", 0)

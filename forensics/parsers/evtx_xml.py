@@ -11,45 +11,55 @@ import re
 from typing import TYPE_CHECKING, Final
 from xml.etree import ElementTree as ET
 
-from forensics.limits import BLOCK_BYTES, MAX_LINE
+import numpy as np
+
 from forensics.model import NO_CLAIM, Claim, Parser
 from forensics.parsers._evtx_render import Rendered
-from forensics.parsers._exported import Collected, canonical, free_name
+from forensics.parsers._export_columns import Columnar, Learned, Shapes
+from forensics.parsers._export_fields import number_of
+from forensics.parsers._export_pieces import Mark, encoding_of
+from forensics.parsers._export_reader import Proven, Reader
+from forensics.parsers._export_shapes import PAD, NotPlain, fields_as_slots, slot_of
+from forensics.parsers._exported import canonical, free_name
 from forensics.parsers._rdp import IDS
+from forensics.parsers._xml_tokens import document, tokens_of
 from forensics.stream import Recount
 from forensics.text import decode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from numpy.typing import NDArray
+
     from forensics.model import Batch, Head, Hint, Options, Span
+    from forensics.parsers._export_pieces import Cut
     from forensics.stream import Stream
 
+    Ints = NDArray[np.int64]
+
 NAME: Final = "evtx_xml"
-_MOST: Final = 4 * MAX_LINE
-"""An EVTX record has 64 KiB; written out as UTF-16 with markup it stays far below."""
-_LONGEST_NUMBER: Final = 20
 _OPEN: Final = re.compile(rb"<Event[\s>]")
+_SHUT: Final = b"</Event>"
 _SCHEMA: Final = b"schemas.microsoft.com/win/2004/08/events/event"
 _NUMBER: Final = re.compile(rb"<EventID[^<>]*>\s*([0-9]{1,5})\s*<")
 _ATTRIBUTES: Final = {"Provider": "Name", "TimeCreated": "SystemTime", "Correlation": "ActivityID"}
 _TEXTS: Final = frozenset({"EventID", "EventRecordID", "Computer", "Channel"})
-"""What System says of an event that a row keeps."""
+_SYSTEM: Final = {
+    "Provider": "provider",
+    "TimeCreated": "written",
+    "Correlation": "activity",
+    "EventID": "number",
+    "EventRecordID": "record",
+    "Computer": "computer",
+    "Channel": "channel",
+}
+"""What System says of an event that a row keeps, by the names that all exports share."""
 _DOCTYPE: Final = re.compile(rb"\A[^<]*(?:<\?xml[^<>]*\?>\s*)?<!DOCTYPE", re.IGNORECASE)
 _BETWEEN: Final = re.compile(r"(?:[\s\ufeff-]|<\?xml[^<>]*\?>|</?Events[^<>]*>|<!--[^<>]*-->)*")
-_ENCODINGS: Final = {"utf-8": 1, "utf-16-le": 2, "utf-16-be": 2}
-
-
-def _encoding(start: bytes) -> str:
-    if start[:2] == b"\xff\xfe" or (start[:4:2] in (b"<E", b"<?", b"- ") and start[1:4:2] == b"\0\0"):
-        return "utf-16-le"
-    if start[:2] == b"\xfe\xff" or (start[1:4:2] in (b"<E", b"<?", b"- ") and start[:4:2] == b"\0\0"):
-        return "utf-16-be"
-    return "utf-8"
 
 
 def _claims(head: Head, _hints: Sequence[Hint]) -> Claim:
-    encoding = _encoding(head.start)
+    encoding = encoding_of(head.start)
     start = head.start if encoding == "utf-8" else head.start.decode(encoding, "replace").encode("utf-8", "replace")
     first = _OPEN.search(start)
     if _DOCTYPE.search(start) and (_SCHEMA in start or b"<EventID" in start):
@@ -66,153 +76,76 @@ def _claims(head: Head, _hints: Sequence[Hint]) -> Claim:
 
 
 def _settle(head: Head, _hints: Sequence[Hint], options: Options) -> Mapping[str, str]:
-    return {"encoding": _encoding(head.start)} | ({"zone": options.zone} if options.zone else {})
+    return {"encoding": encoding_of(head.start)} | ({"zone": options.zone} if options.zone else {})
 
 
 def _read(span: Span, stream: Stream) -> Iterator[Batch]:
-    reader = _Reader(span)
-    buffer = memoryview(bytearray(BLOCK_BYTES))
-    while got := stream.readinto(buffer):
-        reader.feed(bytes(buffer[:got]))
-        yield reader.batch()
-    reader.close()
-    yield reader.batch()
+    return _Reader(span, NAME).batches(stream, Mark(_OPEN, lines=False))
 
 
-class _Reader:
-    """Cuts a stream at the starts of events; what follows the last start waits for the next block."""
+class _Reader(Reader):
+    """Reads events one by one, and many of one shape at once."""
 
-    def __init__(self, span: Span) -> None:
-        self._encoding = span.setting("encoding", "utf-8")
-        self._open = _widened(b"<Event", self._encoding)
-        self._after = [_widened(one, self._encoding) for one in (b" ", b">", b"\t", b"\r", b"\n", b"\x0b", b"\x0c")]
-        self._shut = _widened(b"</Event>", self._encoding)
-        self._held = bytearray()
-        self._at = span.start
-        """Where the held bytes start in the stream."""
-        self._ordinal = 0
-        self._long = False
-        self._span = span
-        self._out = Collected(span, NAME, span.setting("zone"))
+    def __init__(self, span: Span, name: str) -> None:
+        super().__init__(span, name)
+        self._columnar = Columnar(Shapes(_learn))
 
-    def batch(self) -> Batch:
-        """Return what is ready."""
-        out, self._out = self._out, Collected(self._span, NAME, self._span.setting("zone"))
-        return out.batch()
-
-    def feed(self, block: bytes) -> None:
-        """Take a block; read every event that the next one's start has closed."""
-        self._held += block
-        start = 0
-        here = self._next(0)
-        if here is None:
-            self._shorten()
+    def record(self, piece: bytes) -> None:
+        """Read the event at the start of a piece."""
+        self.ordinal += 1
+        end = piece.find(_SHUT) + len(_SHUT)
+        if end < len(_SHUT):
+            reason = "truncated_event" if self.last else "malformed_event"
+            self.reject(piece, reason, "the event has no end", 1)
             return
-        if here > 0:
-            self._before(here)
-            start = here
-        while (after := self._next(start + 1)) is not None:
-            self._segment(start, after)
-            start = after
-        del self._held[:start]
-        self._at += start
-        self._shorten()
+        self._event(piece[:end])
+        self.gap(piece[end:])
 
-    def close(self) -> None:
-        """Read what is left at the end of the stream."""
-        if not self._held:
-            return
-        if self._next(0) == 0:
-            self._segment(0, len(self._held), last=True)
-        else:
-            self._before(len(self._held))
-        self._held.clear()
+    def proven(self, cut: Cut, numbers: Ints) -> Proven | None:
+        """Return the events that are whole."""
+        shut = np.array([found.end() for found in re.finditer(_SHUT, cut.text)], np.int64)
+        begin, behind = cut.bounds[numbers], cut.bounds[numbers + 1]
+        at = np.searchsorted(shut, begin, "right")
+        whole = np.append(shut, len(cut.text) + 1)[at]
+        keep = whole <= behind
+        numbers, ends = numbers[keep], whole[keep]
+        if not len(numbers):
+            return None
+        tokens, good = tokens_of(cut.text + bytes(PAD), begin[keep], ends)
+        return Proven(self._columnar, tokens, numbers[good], ends[good]) if good.any() else None
 
-    def _next(self, start: int) -> int | None:
-        """Return the place of the next start of an event that is sure to be one."""
-        size = len(self._open)
-        step = len(self._after[0])
-        at = self._held.find(self._open, start)
-        while at >= 0:
-            behind = self._held[at + size : at + size + step]
-            if len(behind) < step:
-                return None
-            if bytes(behind) in self._after:
-                return at
-            at = self._held.find(self._open, at + 1)
-        return None
-
-    def _shorten(self) -> None:
-        """Give up bytes that wait for an end that does not come."""
-        if len(self._held) <= _MOST:
-            return
-        keep = len(self._open) + len(self._after[0])
-        size = len(self._held) - keep
-        if self._next(0) == 0:
-            self._count()
-            self._out.reject((self._at, size, self._ordinal), "event_too_long", f"over {_MOST} bytes without an end")
-        else:
-            self._out.reject((self._at, size, None), "not_an_event", self._text(0, size), 0)
-        del self._held[:size]
-        self._at += size
-
-    def _before(self, stop: int) -> None:
-        """Account for what stands before an event: markup, or nothing that belongs there."""
-        self._gap(0, stop)
-
-    def _segment(self, start: int, stop: int, *, last: bool = False) -> None:
-        """Read the event that starts at `start`; the next one starts at `stop`."""
-        self._count()
-        end = self._held.find(self._shut, start, stop)
-        if end < 0:
-            reason = "truncated_event" if last else "malformed_event"
-            place = (self._at + start, stop - start, self._ordinal)
-            self._out.reject(place, reason, "the event has no end")
-            return
-        end += len(self._shut)
-        self._event(start, end)
-        self._gap(end, stop)
-
-    def _count(self) -> None:
-        self._ordinal += 1
-
-    def _event(self, start: int, end: int) -> None:
-        raw = bytes(self._held[start:end])
-        place = (self._at + start, end - start, self._ordinal)
-        narrow = raw if self._encoding == "utf-8" else raw.decode(self._encoding, "replace").encode("utf-8", "replace")
-        number = _NUMBER.search(narrow)
+    def _event(self, raw: bytes) -> None:
+        place = self.place(raw)
+        number = _NUMBER.search(raw)
         if number is not None and int(number.group(1)) not in IDS:
-            self._out.skip(*place[:2], "unwanted_event", 1)
+            self.out.skip(*place[:2], "unwanted_event", 1)
             return
         flags = None
         try:
-            narrow.decode("utf-8")
+            raw.decode("utf-8")
         except UnicodeDecodeError:
-            narrow, flags = decode(narrow).encode("utf-8", "replace"), "broken_text"
+            raw, flags = decode(raw).encode("utf-8", "replace"), "broken_text"
         try:
-            record, written = _record(narrow)
+            record, written = _record(raw)
         except (ET.ParseError, ValueError, KeyError) as error:
-            self._out.reject(place, "malformed_event", str(error))
+            self.out.reject(place, "malformed_event", str(error))
             return
-        self._out.event(place, record, written, flags)
+        self.out.event(place, record, written, flags)
 
-    def _gap(self, start: int, stop: int) -> None:
-        text = self._text(start, stop)
-        if _BETWEEN.fullmatch(text):
-            self._out.skip(self._at + start, stop - start, "markup")
-        elif stop > start:
-            self._out.reject((self._at + start, stop - start, None), "not_an_event", text.strip(), 0)
+    def markup(self, raw: bytes) -> bool:
+        """Say whether nothing but markup stands between events."""
+        return _BETWEEN.fullmatch(raw.decode("utf-8", "replace")) is not None
 
-    def _text(self, start: int, stop: int) -> str:
-        return bytes(self._held[start:stop]).decode(self._encoding, "replace")
-
-
-def _widened(ascii_bytes: bytes, encoding: str) -> bytes:
-    return ascii_bytes.decode("ascii").encode(encoding)
+    def gap(self, raw: bytes) -> None:
+        """Account for what stands between events."""
+        if self.markup(raw):
+            self.skip(raw, "markup", 0)
+        elif raw:
+            self.reject(raw, "not_an_event", raw.decode("utf-8", "replace").strip(), 0)
 
 
-def _record(raw: bytes) -> tuple[Rendered, str]:
-    """Return one event and its time as written; ParseError, ValueError or KeyError if it is none.
+def _parts(raw: bytes) -> tuple[dict[str, str], dict[str, str]]:
+    """Return what System says of an event, and its own fields; ParseError or ValueError if it is none.
 
     The bytes start with `<Event`, so no DTD can stand before it: there are no entities to expand.
     """
@@ -226,25 +159,45 @@ def _record(raw: bytes) -> tuple[Rendered, str]:
                 if known in _ATTRIBUTES:
                     attribute = _ATTRIBUTES[known]
                     if attribute in child.attrib:
-                        system.setdefault(known, child.attrib[attribute])
+                        system.setdefault(_SYSTEM[known], child.attrib[attribute])
                 elif known in _TEXTS:
-                    system.setdefault(known, (child.text or "").strip())
+                    system.setdefault(_SYSTEM[known], child.text or "")
         elif name != "RenderingInfo":
             _fields(part, named)
-    sequence = system.get("EventRecordID", "")
+    return system, named
+
+
+def _record(raw: bytes) -> tuple[Rendered, str]:
+    """Return one event and its time as written; ParseError, ValueError or KeyError if it is none."""
+    system, named = _parts(raw)
+    event_id = number_of(system["number"], 1 << 16)
+    if event_id is None:
+        raise ValueError(f"{system['number'][:40]!r} is no event number")
     record = Rendered(
-        provider=system.get("Provider", ""),
-        event_id=int(system["EventID"]),
+        provider=system.get("provider", "").strip(),
+        event_id=event_id,
         us=None,
-        record_id=int(sequence)
-        if sequence.isascii() and sequence.isdigit() and len(sequence) < _LONGEST_NUMBER
-        else None,
-        computer=system.get("Computer", ""),
-        channel=system.get("Channel", ""),
-        activity=canonical(system.get("Correlation", "")),
+        record_id=number_of(system.get("record"), 1 << 63),
+        computer=system.get("computer", "").strip(),
+        channel=system.get("channel", "").strip(),
+        activity=canonical(system.get("activity", "").strip()),
         named=named,
     )
-    return record, system.get("TimeCreated", "")
+    return record, system.get("written", "")
+
+
+def _learn(glue: tuple[bytes, ...]) -> Learned:
+    """Read a shape once, with marks for its values; ValueError if its events are for the strict reader."""
+    raw = document(glue)
+    # The strict reader looks for the number before it reads anything else.
+    if raw.count(b"<EventID") != 1:
+        raise NotPlain
+    try:
+        system, named = _parts(raw)
+    except ET.ParseError as error:
+        raise NotPlain from error
+    fields = fields_as_slots(named)
+    return Learned({name: slot_of(text) for name, text in system.items()}, lambda _provider: fields)
 
 
 def _fields(part: ET.Element, named: dict[str, str]) -> None:
