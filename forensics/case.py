@@ -271,8 +271,8 @@ def seal(case: Case) -> str:
     return hashlib.sha256(lines[-1] if lines else b"").hexdigest()
 
 
-def evidence_path(case: Case, evidence_id: str) -> Path | None:
-    """Return where the audit log says that a piece of evidence lay when it was read; None if it says nothing."""
+def evidence_path(case: Case, evidence_id: str) -> str | None:
+    """Return where the audit log says that evidence lay when it was read, a path or a URL; None if it says nothing."""
     try:
         lines = (case.folder / AUDIT).read_bytes().splitlines()
     except OSError:
@@ -280,5 +280,5 @@ def evidence_path(case: Case, evidence_id: str) -> Path | None:
     for line in lines:
         entry = json.loads(line)
         if entry.get("action") == "evidence_read" and entry.get("evidence_id") == evidence_id:
-            return Path(entry["path"])
+            return str(entry["path"])
     return None

@@ -26,6 +26,12 @@ class EvidenceError(ForensicsError):
     exit_code = 3
 
 
+class StoreError(ForensicsError):
+    """An object store cannot be reached, or lets nobody in: no other object of it could be read either."""
+
+    exit_code = 3
+
+
 class EvidenceChangedError(ForensicsError):
     """Evidence or a case does not hash to what was recorded: it changed, or it is not the same."""
 

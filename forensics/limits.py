@@ -33,6 +33,12 @@ RECORD_HELD: Final = 16 * 1024
 MAX_FIELD_SHOWN: Final = 512
 """Characters of one field on a screen or in a CSV cell; the Parquet tables and the locator have it all."""
 
+STORE_BLOCK_BYTES: Final = 4 * MIB
+"""What one request to an object store brings; a request costs what a megabyte does."""
+
+STORE_BLOCKS: Final = 4
+"""Such blocks that an open object keeps."""
+
 MAX_CONFIGURATION: Final = 8 * MIB
 """Stock server.xml has 7 KB."""
 

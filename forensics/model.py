@@ -174,17 +174,32 @@ MODIFIED_BASES: Final[Mapping[str, str]] = {
 """How the time of `Evidence.modified` was written."""
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class StoredObject:
+    """A file that lies in an object store, as it was when it was listed; whoever opens it gets these bytes or an error."""
+
+    url: str
+    size: int
+    etag: str
+    """What the store says its content is; the store keeps every read to it."""
+    written_ns: int
+    """When it was put there, in nanoseconds UTC: no time of the server it came from."""
+
+    def __str__(self) -> str:
+        return self.url
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """One file that was found, or one member of an archive.
 
-    `label` is its name in every output; `path` is the file on disk and stays out of reports. `layers` lead from it to the
+    `label` is its name in every output; `path` is the file on disk, or in a store, and stays out of reports. `layers` lead from it to the
     member, outermost first. `size` is of the member as it would lie on disk, as its archive declares it.
     """
 
     id: str
     label: str
-    path: Path
+    path: Path | StoredObject
     size: int
     wrapping: str = "none"
     """How its own bytes are wrapped: `none`, `gzip`, `xz`, `zstd`, `bzip2`; of an archive `zip`, `tar`, `gzip+tar`, `7z`; of a disk `image`."""

@@ -18,6 +18,7 @@ from forensics.engines._identity import identity
 from forensics.errors import EvidenceError, RejectsError
 from forensics.evidence.find import Found, find
 from forensics.evidence.ledger import REJECT, Tally
+from forensics.evidence.open import place
 from forensics.identify import Identified, identify
 from forensics.instants import typed_date
 from forensics.model import Options, PassedOver
@@ -62,7 +63,7 @@ def analyze(
     """Read evidence, account for every byte, place and stitch, and publish the case folder `out`.
 
     Args:
-        paths: files and folders; their order does not matter.
+        paths: files and folders, on disk or as `s3://bucket/prefix`; their order does not matter.
         out: the case folder; it appears whole or not at all.
         options: what changes the result; see `Options`.
         geo: more databases, beside the embedded ones and those of `geo add`.
@@ -79,7 +80,8 @@ def analyze(
     Raises:
         ForensicsError: one of its kinds, each with what, where and what to do.
     """
-    places = [Path(path) for path in paths]
+    places = [place(path) for path in paths]
+    on_disk = [path for path in places if isinstance(path, Path)]
     witnesses = enrichment.load(geo, watch)
     found = find(places, password, shadows=options.shadow_copies)
     plan = identify(found.evidence, options)
@@ -92,13 +94,13 @@ def analyze(
     )
     old = Path(out)
     known = unchanged(old, plan, _options(options)) if update and old.exists() else {}
-    with draft(Path(out), force=force or update, evidence=places) as building:
+    with draft(Path(out), force=force or update, evidence=on_disk) as building:
         building.audit(
             "start",
             version=__version__,
             identity=identity(),
             options=_options(options),
-            paths=[str(p.absolute()) for p in places],
+            paths=[str(p.absolute() if isinstance(p, Path) else p) for p in places],
         )
         files = read(plan, building.parts, engine=engine, audit=building.audit, progress=progress, unchanged=known)
         for name, rows in {**accounts(plan, files), **_circumstances(found, witnesses, options)}.items():

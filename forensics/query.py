@@ -10,8 +10,8 @@ import duckdb
 from forensics.case import Case, confine, evidence_path
 from forensics.errors import EvidenceError, UsageError
 from forensics.evidence.find import find
+from forensics.evidence.open import Url, open_stream, place
 from forensics.evidence.open import digest as digest_of
-from forensics.evidence.open import open_stream
 from forensics.instants import bound, moment
 from forensics.limits import MAX_CONFIGURATION, MIB
 from forensics.model import ROLES, Evidence, Locator
@@ -148,7 +148,7 @@ class Shown:
     row: dict[str, Any]
 
 
-def show(case: Case, locator: Locator, evidence: Sequence[Path] = (), password: bytes | None = None) -> Shown:
+def show(case: Case, locator: Locator, evidence: Sequence[Path | str] = (), password: bytes | None = None) -> Shown:
     """Return the bytes that a locator names, read again from the evidence, and the row that they became.
 
     `evidence` says where the evidence lies now, in an archive or out of it; without it the place where it was read.
@@ -186,8 +186,11 @@ def _row_at(case: Case, name: str, locator: Locator) -> dict[str, Any] | None:
         return next(iter(found.to_arrow_table().to_pylist()), None)
 
 
-def _locate(case: Case, entry: dict[str, Any], places: Sequence[Path], password: bytes | None) -> Evidence:
+def _locate(case: Case, entry: dict[str, Any], places: Sequence[Path | str], password: bytes | None) -> Evidence:
     path = evidence_path(case, entry["evidence_id"])
+    if path is not None and not places and isinstance(place(path), Url):
+        # A case may come from anybody: no host that it names is spoken to unless the analyst types it.
+        raise EvidenceError(f"{entry['label']} was read from {path}; to fetch it from there, type --evidence {path}")
     known = places or ([path] if path is not None else [])
     # A damaged member has not the size that its archive declares; the likeliest is hashed first.
     candidates = [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from forensics.errors import EvidenceChangedError, OutputError
 from forensics.evidence.ledger import REJECT, SKIP, Tally, check_file
-from forensics.evidence.open import Held, drain, open_both, open_raw, open_stored
+from forensics.evidence.open import Held, State, drain, open_both, open_stored, state
 from forensics.limits import MIB, PART_BYTES, SOLID_PART_BYTES
 from forensics.model import Span
 from forensics.parse import Job, JobDone, run, write_damages
@@ -41,7 +40,7 @@ class ReadFile:
     sha256: str = ""
     size: int = 0
     damage: tuple[str, str] | None = None
-    stat: tuple[int, int, int] = (0, 0, 0)
+    stat: State = (0, 0, 0)
     spans: list[tuple[int, int]] = field(default_factory=list)
     tally: Tally = field(default_factory=Tally)
     recount: int = 0
@@ -171,11 +170,11 @@ def _spans(
     for item in plan:
         evidence = item.evidence
         file = files[evidence.id]
-        file.stat = _stat(evidence)
+        file.stat = state(evidence)
         if item.parser is not None and (known := unchanged.get(evidence.id)):
             file.sha256, file.size = known.sha256, known.size
             yield from _again(evidence, item.parser.name, known)
-            audit("evidence_read", **_as_found(evidence), sha256=file.sha256, unchanged=True)
+            audit("evidence_read", **_as_found(evidence, file), unchanged=True)
             continue
         hasher = hashlib.sha256()
         passing = _Passing()
@@ -196,11 +195,17 @@ def _spans(
             stream.close()
         file.sha256, file.size = hasher.hexdigest(), stored.position
         file.damage = stored.damage or evidence.damage
-        audit("evidence_read", **_as_found(evidence), sha256=file.sha256)
+        audit("evidence_read", **_as_found(evidence, file))
 
 
-def _as_found(evidence: Evidence) -> dict[str, object]:
-    return {"evidence_id": evidence.id, "path": str(evidence.path), "modified": evidence.modified}
+def _as_found(evidence: Evidence, file: ReadFile) -> dict[str, object]:
+    return {
+        "evidence_id": evidence.id,
+        "path": str(evidence.path),
+        "state": file.stat,
+        "modified": evidence.modified,
+        "sha256": file.sha256,
+    }
 
 
 def _again(evidence: Evidence, parser: str, known: Unchanged) -> Iterator[_Piece]:
@@ -260,16 +265,6 @@ def _account(done: JobDone, files: dict[str, ReadFile]) -> None:
         file.recount += span.recount
 
 
-def _stat(evidence: Evidence) -> tuple[int, int, int]:
-    """Return size, modification time and inode: what shows that a file was touched while it was read."""
-    handle = open_raw(evidence.path)
-    try:
-        seen = os.fstat(handle.fileno())
-    finally:
-        handle.close()
-    return seen.st_size, seen.st_mtime_ns, seen.st_ino
-
-
 @contextmanager
 def hashing_again(plan: Sequence[Identified]) -> Iterator[Callable[[], dict[str, str]]]:
     """Hash every file on disk once more beside the work of the block; what is given waits for the hashes by evidence id.
@@ -308,7 +303,7 @@ def check_unchanged(plan: Sequence[Identified], files: dict[str, ReadFile], afte
     """
     for item in plan:
         file = files[item.evidence.id]
-        if _stat(item.evidence) != file.stat or after.get(item.evidence.id, file.sha256) != file.sha256:
+        if state(item.evidence) != file.stat or after.get(item.evidence.id, file.sha256) != file.sha256:
             raise EvidenceChangedError(
                 f"{item.evidence.label} changed while it was read; work on a copy that nothing writes to"
             )

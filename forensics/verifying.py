@@ -22,7 +22,7 @@ Difference = tuple[str, str]
 
 
 def verify(
-    case: Case, evidence: Sequence[Path] = (), password: bytes | None = None, *, sealed: str | None = None
+    case: Case, evidence: Sequence[Path | str] = (), password: bytes | None = None, *, sealed: str | None = None
 ) -> Iterator[Difference]:
     """Yield (what, difference) for everything in a case that is not as it was made; nothing means it is whole.
 
@@ -140,7 +140,7 @@ def _reports(case: Case, manifest: Mapping[str, Any]) -> Iterator[Difference]:
 
 def _evidence(
     manifest: Mapping[str, Any],
-    places: Sequence[Path],
+    places: Sequence[Path | str],
     password: bytes | None,
 ) -> Iterator[Difference]:
     """Hash what is given and hold the manifest against it; the hash of an archive stands for all its members."""

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import gzip
-import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cluster import Cluster, digests
 from typer.testing import CliRunner
 
 import forensics
@@ -24,50 +22,6 @@ from forensics.errors import ClusterError, OutputError, UsageError
 pytest.importorskip("distributed")
 
 LINE = b'192.0.2.%d - - [18/Jan/2017:10:%02d:%02d +0100] "GET /%d.jsp HTTP/1.1" 200 %d\n'
-
-
-class Cluster:
-    """Processes as an operator starts them."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.processes: list[subprocess.Popen[bytes]] = []
-        self.file = folder / "scheduler.json"
-
-    def start(self, *arguments: str, **env: str) -> subprocess.Popen[bytes]:
-        with (self.folder / f"log{len(self.processes)}").open("wb") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", *arguments], stdout=log, stderr=log, cwd=self.folder, env={**os.environ, **env}
-            )
-        self.processes.append(process)
-        return process
-
-    def scheduler(self, **env: str) -> str:
-        self.start(
-            "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard",
-            "--scheduler-file", str(self.file), **env,
-        )  # fmt: skip
-        for _ in range(600):
-            if self.file.exists() and self.file.read_text().strip():
-                return str(json.loads(self.file.read_text())["address"])
-            time.sleep(0.05)
-        raise AssertionError((self.folder / "log0").read_text())
-
-    def worker(self, **env: str) -> subprocess.Popen[bytes]:
-        return self.start(
-            "distributed.cli.dask_worker", "--scheduler-file", str(self.file), "--nthreads", "1", "--no-nanny",
-            "--no-dashboard", "--death-timeout", "60", "--local-directory", str(self.folder), **env,
-        )  # fmt: skip
-
-    def stop(self) -> None:
-        for process in reversed(self.processes):
-            process.terminate()
-        for process in self.processes:
-            try:
-                process.wait(3)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
 
 
 @pytest.fixture
@@ -89,14 +43,6 @@ def evidence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "access_log.2017-01-19.txt.gz").write_bytes(gzip.compress(b"".join(lines), mtime=0))
     (folder / "notes.txt").write_bytes(b"no log\n")
     return folder
-
-
-def digests(folder: Path) -> dict[str, bytes]:
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != "audit.jsonl"
-    }
 
 
 def test_a_worker_killed_in_mid_run_costs_nothing_and_doubles_nothing(

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forensics.errors import EvidenceError
+from forensics.evidence._raw import open_raw
 from forensics.evidence.find import find
-from forensics.evidence.open import drain, head, open_raw, open_span, open_stream
+from forensics.evidence.open import drain, head, open_span, open_stream
 from forensics.evidence.spans import line_spans
 from forensics.model import Evidence, Span
 

@@ -27,7 +27,7 @@ app = typer.Typer(
     "  c2trail analyze /mnt/seized -o case     analyse a folder of logs\n\n"
     "  c2trail timeline case --from 2017-01-18 look at it again\n\n"
     "  c2trail show case E0001:4096+312        the raw bytes behind a row\n\n"
-    "Nothing is written beside the evidence, and the network is used only with --online.",
+    "Nothing is written beside the evidence. The network is used only with --online, and for a store typed as s3://.",
 )
 
 

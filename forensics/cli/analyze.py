@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -30,7 +31,9 @@ from forensics.errors import EvidenceError, UsageError
 
 
 def analyze(
-    evidence: Annotated[list[Path], typer.Argument(help="Log files, folders or archives of them.")],
+    evidence: Annotated[
+        list[str], typer.Argument(help="Log files, folders or archives of them; or s3://bucket/prefix.")
+    ],
     out: Out = Path("c2trail-case"),
     zone: Zone = None,
     pattern: Patterns = None,
@@ -109,7 +112,7 @@ def demo(out: Out = Path("c2trail-case"), workers: Workers = None, force: Force 
 
 
 def _run(
-    evidence: list[Path],
+    evidence: Sequence[Path | str],
     out: Path,
     options: Any,
     geo: list[Path],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -13,7 +12,7 @@ from forensics.errors import EvidenceError
 
 
 def identify(
-    evidence: Annotated[list[Path], typer.Argument(help="Files, folders or archives.")],
+    evidence: Annotated[list[str], typer.Argument(help="Files, folders or archives; or s3://bucket/prefix.")],
     pattern: Patterns = None,
     password_file: PasswordFile = None,
     ask_password: AskPassword = False,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -29,7 +28,9 @@ def sql(
 def show(
     case: CaseFolder,
     locator: Annotated[str, typer.Argument(help="As in every output, such as E0001:4096+312#17.")],
-    evidence: Annotated[list[Path] | None, typer.Option("--evidence", help="Where the evidence lies now.")] = None,
+    evidence: Annotated[
+        list[str] | None, typer.Option("--evidence", help="Where the evidence lies now; a path, or s3://bucket/prefix.")
+    ] = None,
     password_file: PasswordFile = None,
     ask_password: AskPassword = False,
 ) -> None:
@@ -46,7 +47,7 @@ def show(
 
 def verify(
     case: CaseFolder,
-    evidence: Annotated[list[Path] | None, typer.Argument(help="The evidence, to be hashed again.")] = None,
+    evidence: Annotated[list[str] | None, typer.Argument(help="The evidence, to be hashed again.")] = None,
     password_file: PasswordFile = None,
     ask_password: AskPassword = False,
     seal: Annotated[

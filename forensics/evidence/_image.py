@@ -16,6 +16,7 @@ from forensics.errors import EvidenceError
 from forensics.evidence._dfvfs import dfvfs_here
 from forensics.evidence._raw import Slice, take
 from forensics.limits import MAX_PATH_DEPTH, MAX_WALKED, TIME_MAX_US, TIME_MIN_US
+from forensics.model import StoredObject
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,11 +100,13 @@ class ImageMember:
     modified_basis: str
 
 
-def members(path: Path, shadows: bool, problems: list[tuple[str, str]]) -> Iterator[ImageMember]:  # noqa: FBT001
+def members(path: Path | StoredObject, shadows: bool, problems: list[tuple[str, str]]) -> Iterator[ImageMember]:  # noqa: FBT001
     """Yield the files of an image that are wanted; what could not be read goes to `problems` as (place, why).
 
     With `shadows` the volume shadow copies are walked too. EvidenceError if dfvfs is missing or the image cannot be read.
     """
+    if isinstance(path, StoredObject):
+        raise EvidenceError("is a disk image in a store, where it is not looked into; give a copy on disk")
     dfvfs = dfvfs_here()
     try:
         roots = list(_roots(dfvfs, path, shadows, problems))
@@ -248,7 +251,7 @@ class _Handle:
         self._handle = None
 
 
-def open_member(path: Path, spec: str) -> ImageFile:
+def open_member(path: Path | StoredObject, spec: str) -> ImageFile:
     """Open a file of an image again; EvidenceError if it is not there."""
     dfvfs = dfvfs_here()
     try:
@@ -261,7 +264,7 @@ def open_member(path: Path, spec: str) -> ImageFile:
         raise EvidenceError(f"cannot be read from its image ({_first_line(error)})") from error
 
 
-def _moved(spec: str, path: Path) -> str:
+def _moved(spec: str, path: Path | StoredObject) -> str:
     """Return the specification with the image where it lies now."""
     whole = json.loads(spec)
     part = whole

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Final
 from forensics.errors import EvidenceError
 from forensics.evidence import _decrypt, _image, _seven, _zip
 from forensics.evidence._decoders import CODECS, ZIP_METHODS, Codec, chain_codec, lzma1_filter, lzma2_filter
-from forensics.evidence._raw import Checked, Slice, damage_of, open_raw, seekable, skip, take
+from forensics.evidence._raw import Checked, Slice, damage_of, seekable, skip, take
+from forensics.evidence._store import open_place
 from forensics.evidence.inflate import Inflating
 from forensics.limits import MAX_ARCHIVE_INFLATED, MAX_DIRECTORY, MAX_HELD, MIB
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from forensics.evidence._raw import Seekable
     from forensics.evidence._seven import Coder, Folder, SevenMember
-    from forensics.model import Layer
+    from forensics.model import Layer, StoredObject
     from forensics.stream import Readable
 
     Key = tuple[object, ...]
@@ -109,10 +110,10 @@ def _forward(key: Key, place: int, size: int, fresh: Callable[[], Readable]) -> 
     return _Borrowed(cursor, size)
 
 
-def open_layers(path: Path, layers: tuple[Layer, ...], password: bytes | None) -> Readable:
+def open_layers(path: Path | StoredObject, layers: tuple[Layer, ...], password: bytes | None) -> Readable:
     """Open what the layers lead to; EvidenceError if it cannot be opened, or its password is missing or wrong."""
     if not layers:
-        return open_raw(path)
+        return open_place(path)[0]
     outer, last = layers[:-1], layers[-1]
     if last.kind in CODECS:
         return Inflating(
@@ -131,7 +132,7 @@ def open_layers(path: Path, layers: tuple[Layer, ...], password: bytes | None) -
     return _seven_member(path, outer, last, password, source)
 
 
-def open_seekable(path: Path, layers: tuple[Layer, ...], password: bytes | None) -> Seekable:
+def open_seekable(path: Path | StoredObject, layers: tuple[Layer, ...], password: bytes | None) -> Seekable:
     """Open what the layers lead to so that it can be sought in, held in memory if need be; EvidenceError if too large."""
     key = (path, layers)
     if key in _HELD:
@@ -163,7 +164,7 @@ def _view(held: io.BytesIO) -> Seekable:
     return Slice(held, 0, held.seek(0, os.SEEK_END), lent=True)
 
 
-def _tar_member(path: Path, outer: tuple[Layer, ...], last: Layer, password: bytes | None) -> Readable:
+def _tar_member(path: Path | StoredObject, outer: tuple[Layer, ...], last: Layer, password: bytes | None) -> Readable:
     if all(layer.kind == "tar" for layer in outer):
         found = seekable(open_layers(path, outer, password))
         if found is not None:
@@ -236,7 +237,7 @@ def seven_directory(source: Seekable, password: bytes | None) -> tuple[list[Fold
 
 
 def _seven_member(
-    path: Path, outer: tuple[Layer, ...], last: Layer, password: bytes | None, source: Seekable
+    path: Path | StoredObject, outer: tuple[Layer, ...], last: Layer, password: bytes | None, source: Seekable
 ) -> Readable:
     if last.method < 0:
         source.close()

@@ -21,7 +21,8 @@ from forensics.evidence._layers import (
     seven_directory,
     zip_member,
 )
-from forensics.evidence._raw import Peeked, Slice, damage_of, open_raw, seekable, take
+from forensics.evidence._raw import Peeked, Slice, damage_of, seekable, take
+from forensics.evidence._store import open_place
 from forensics.evidence.inflate import Inflating
 from forensics.limits import (
     ARCHIVE_RATIO_FREE,
@@ -31,7 +32,7 @@ from forensics.limits import (
     MAX_NESTING,
     MAX_RATIO,
 )
-from forensics.model import Evidence, Layer, PassedOver
+from forensics.model import Evidence, Layer, PassedOver, StoredObject
 from forensics.text import decode
 
 if TYPE_CHECKING:
@@ -68,17 +69,18 @@ def kind_of(start: bytes) -> str:
 
 
 def look_into(
-    label: str, path: Path, password: bytes | None = None, *, shadows: bool = False
+    label: str, path: Path | StoredObject, password: bytes | None = None, *, shadows: bool = False
 ) -> tuple[list[Evidence], list[PassedOver]]:
     """Return the file itself and, if it is an archive or image, what it holds (ids still empty); and what was passed over.
 
     EvidenceError if the file cannot be read at all.
     """
-    raw = open_raw(path)
+    raw, (size, written, _) = open_place(path)
+    # When an object was put into a store says nothing of the server that it came from.
+    modified = (None, "") if isinstance(path, StoredObject) else (written // 1000, "unix_utc")
     try:
-        seen = os.fstat(raw.fileno())
-        walk = _Walk(path, seen.st_size, password, shadows=shadows)
-        walk.file(label, raw, (), seen.st_size, (seen.st_mtime_ns // 1000, "unix_utc"), 0)
+        walk = _Walk(path, size, password, shadows=shadows)
+        walk.file(label, raw, (), size, modified, 0)
     except OSError as error:
         raise EvidenceError(f"cannot be read ({error.strerror or error})") from error
     finally:
@@ -90,7 +92,7 @@ def look_into(
 class _Walk:
     """One walk through one file on disk: what was found so far, and how much of its limits is used."""
 
-    def __init__(self, path: Path, size: int, password: bytes | None, *, shadows: bool) -> None:
+    def __init__(self, path: Path | StoredObject, size: int, password: bytes | None, *, shadows: bool) -> None:
         self.found: list[Evidence] = []
         self.passed: list[PassedOver] = []
         self._path = path

@@ -9,16 +9,19 @@ from __future__ import annotations
 import os
 import stat
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from forensics.errors import EvidenceError
+from forensics.evidence._store import Url, objects, place
 from forensics.evidence.archives import look_into
 from forensics.limits import MAX_PATH_DEPTH
 from forensics.model import Evidence, PassedOver
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
+
+    from forensics.model import StoredObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +32,22 @@ class Found:
     passed_over: tuple[PassedOver, ...]
 
 
-def find(paths: Iterable[Path], password: bytes | None = None, *, shadows: bool = False) -> Found:
+def find(paths: Iterable[Path | str], password: bytes | None = None, *, shadows: bool = False) -> Found:
     """Return every regular file that the paths name or hold, and what lies in those that are archives.
 
     The order and repetition of paths change nothing. `password` opens encrypted members; with `shadows` the volume shadow
     copies of disk images are walked too. Never raises for what lies below
-    a path: a missing path, a link, a device, an unreadable folder or member is passed over with its reason.
+    a path: a missing path, a link, a device, an unreadable folder or member is passed over with its reason. A path may be
+    `s3://bucket/prefix` (the extra `s3`); StoreError if its store does not answer.
     """
-    files: dict[Path, str] = {}
+    files: dict[Path | StoredObject, str] = {}
     passed: set[PassedOver] = set()
-    for path in sorted({p.absolute() for p in paths}):
-        for label, found, why, failed in _walk(path):
+    places = {place(path) for path in paths}
+    local = sorted(path.absolute() for path in places if isinstance(path, Path))
+    stored = sorted(url for url in places if isinstance(url, Url))
+    typed: list[Path | Url] = [*dict.fromkeys(local), *stored]
+    for start in typed:
+        for label, found, why, failed in _walk(start):
             if found is not None:
                 files.setdefault(found, label)
             else:
@@ -69,7 +77,13 @@ def _apart(label: str, labels: set[str]) -> str:
     return apart
 
 
-def _walk(path: Path) -> Iterator[tuple[str, Path | None, str, bool]]:
+def _walk(path: Path | Url) -> Iterator[tuple[str, Path | StoredObject | None, str, bool]]:
+    if isinstance(path, Url):
+        try:
+            yield from objects(path)
+        except EvidenceError as error:
+            yield path.name, None, str(error), True
+        return
     try:
         real = path.resolve(strict=True)
         mode = real.stat().st_mode
@@ -106,11 +120,17 @@ def _folder(folder: Path, label: str, depth: int) -> Iterator[tuple[str, Path | 
             yield name, None, "is no regular file and was not opened", False
 
 
-def _unique(files: dict[Path, str]) -> list[tuple[str, Path]]:
+def _unique(files: dict[Path | StoredObject, str]) -> list[tuple[str, Path | StoredObject]]:
     """Return (label, path) in order; files of one label (same name from two places) are numbered by their paths."""
-    out: list[tuple[str, Path]] = []
+    out: list[tuple[str, Path | StoredObject]] = []
     taken: dict[str, int] = {}
-    for path, label in sorted(files.items(), key=lambda item: (item[1], item[0])):
+    for path, label in sorted(files.items(), key=_in_order):
         taken[label] = taken.get(label, 0) + 1
         out.append((label if taken[label] == 1 else f"{label}~{taken[label]}", path))
-    return sorted(out, key=lambda item: (item[0], item[1]))
+    return sorted(out, key=lambda item: _in_order((item[1], item[0])))
+
+
+def _in_order(item: tuple[Path | StoredObject, str]) -> tuple[str, bool, Path | StoredObject]:
+    """Order by label; of one label files on disk come before those in stores."""
+    where, label = item
+    return label, not isinstance(where, Path), where

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from forensics.evidence._decoders import CODECS
 from forensics.evidence._layers import open_layers
-from forensics.evidence._raw import open_raw, seekable
+from forensics.evidence._raw import seekable
+from forensics.evidence._store import State, Url, open_place, place
 from forensics.evidence.inflate import Inflating
 from forensics.limits import HEAD_BYTES, MIB
 from forensics.model import Evidence, Head, Span
@@ -20,7 +21,27 @@ if TYPE_CHECKING:
 
     from forensics.stream import Readable
 
-__all__ = ["Held", "digest", "drain", "head", "open_both", "open_raw", "open_span", "open_stored", "open_stream"]
+__all__ = [
+    "Held",
+    "State",
+    "Url",
+    "digest",
+    "drain",
+    "head",
+    "open_both",
+    "open_span",
+    "open_stored",
+    "open_stream",
+    "place",
+    "state",
+]
+
+
+def state(evidence: Evidence) -> State:
+    """Return size, time of writing, and inode or ETag: what shows that a file was touched while it was read."""
+    handle, seen = open_place(evidence.path)
+    handle.close()
+    return seen
 
 
 def open_stream(evidence: Evidence, feed: Callable[[memoryview], None] | None = None) -> Stream:
