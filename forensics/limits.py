@@ -36,7 +36,10 @@ MAX_FIELD_SHOWN: Final = 512
 STORE_BLOCK_BYTES: Final = 4 * MIB
 """What one request to an object store brings; a request costs what a megabyte does."""
 
-STORE_BLOCKS: Final = 4
+STORE_AHEAD: Final = 2
+"""Such blocks that are on their way while one is read; what is fetched behind the end of a span is for nothing."""
+
+STORE_BLOCKS: Final = 6
 """Such blocks that an open object keeps."""
 
 MAX_CONFIGURATION: Final = 8 * MIB

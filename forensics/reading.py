@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from forensics.errors import EvidenceChangedError, OutputError
 from forensics.evidence.ledger import REJECT, SKIP, Tally, check_file
-from forensics.evidence.open import Held, State, drain, open_both, open_stored, state
+from forensics.evidence.open import Held, State, drain, forget, open_both, open_stored, state
 from forensics.limits import MIB, PART_BYTES, SOLID_PART_BYTES
 from forensics.model import Span
 from forensics.parse import Job, JobDone, run, write_damages
@@ -170,7 +170,7 @@ def _spans(
     for item in plan:
         evidence = item.evidence
         file = files[evidence.id]
-        file.stat = state(evidence)
+        file.stat = state(evidence.path)
         if item.parser is not None and (known := unchanged.get(evidence.id)):
             file.sha256, file.size = known.sha256, known.size
             yield from _again(evidence, item.parser.name, known)
@@ -274,6 +274,7 @@ def hashing_again(plan: Sequence[Identified]) -> Iterator[Callable[[], dict[str,
     left = threading.Event()
 
     def hashes() -> dict[str, str]:
+        forget()
         found = {}
         for item in plan:
             if item.evidence.layers or left.is_set():
@@ -301,9 +302,10 @@ def check_unchanged(plan: Sequence[Identified], files: dict[str, ReadFile], afte
 
     `after` are hashes that were taken after the last byte was read.
     """
+    now = {where: state(where) for where in dict.fromkeys(item.evidence.path for item in plan)}
     for item in plan:
         file = files[item.evidence.id]
-        if state(item.evidence) != file.stat or after.get(item.evidence.id, file.sha256) != file.sha256:
+        if now[item.evidence.path] != file.stat or after.get(item.evidence.id, file.sha256) != file.sha256:
             raise EvidenceChangedError(
                 f"{item.evidence.label} changed while it was read; work on a copy that nothing writes to"
             )

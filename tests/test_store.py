@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 import forensics
 from forensics.cli import app
 from forensics.errors import EvidenceChangedError, EvidenceError, StoreError, UsageError
-from forensics.evidence._store import open_place, place, told
+from forensics.evidence._store import forget, open_place, place, state, told
 from forensics.evidence.find import find
 from forensics.model import StoredObject
 
@@ -213,11 +213,12 @@ def test_an_object_that_changes_or_goes_after_it_was_listed_is_told(store: Any) 
     store.pipe_file("evidence/x", b"two")
     with pytest.raises(EvidenceChangedError, match=r"s3://evidence/x changed after it was listed"):
         handle.readinto(memoryview(bytearray(3)))
-    with pytest.raises(EvidenceChangedError):
-        open_place(item.path)
+    for look in (state, lambda where: [forget(), open_place(where)]):
+        with pytest.raises(EvidenceChangedError):
+            look(item.path)
     store.rm("evidence/x")
     with pytest.raises(EvidenceError, match="is not in the store"):
-        open_place(item.path)
+        state(item.path)
 
 
 def test_evidence_that_is_replaced_during_the_run_ends_it_and_leaves_nothing(put: Any, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import zlib
 from typing import TYPE_CHECKING, Final
 
 from forensics.errors import EvidenceError
-from forensics.evidence import _decrypt, _image, _seven, _zip
+from forensics.evidence import _decrypt, _image, _seven, _store, _zip
 from forensics.evidence._decoders import CODECS, ZIP_METHODS, Codec, chain_codec, lzma1_filter, lzma2_filter
 from forensics.evidence._raw import Checked, Slice, damage_of, seekable, skip, take
 from forensics.evidence._store import open_place
@@ -90,6 +90,7 @@ def forget() -> None:
         _CURSORS.pop().source.close()
     _HELD.clear()
     _DIRECTORIES.clear()
+    _store.forget()
 
 
 def _give_back(cursor: _Cursor) -> None:

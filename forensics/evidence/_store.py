@@ -9,18 +9,22 @@ from __future__ import annotations
 
 import os
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from forensics.errors import EvidenceChangedError, EvidenceError, ForensicsError, StoreError, UsageError
 from forensics.evidence._raw import Slice, open_raw
-from forensics.limits import STORE_BLOCK_BYTES, STORE_BLOCKS
+from forensics.limits import STORE_AHEAD, STORE_BLOCK_BYTES, STORE_BLOCKS
 from forensics.model import StoredObject
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from concurrent.futures import Future
 
     from forensics.evidence._raw import Seekable
 
@@ -31,6 +35,7 @@ _BUCKET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}", re.ASCII)
 _MISSING: Final = "needs the extra: pip install 'c2trail[s3]', and the same on every worker of a cluster"
 _UNKNOWN_CALLER: Final = {"ExpiredToken", "InvalidAccessKeyId", "SignatureDoesNotMatch", "RequestTimeTooSkewed"}
 _SAID: Final = 200
+_OBJECTS_KEPT: Final = 2
 
 
 class Url(str):
@@ -68,7 +73,7 @@ def place(typed: Path | str) -> Path | Url:
 
 
 def objects(url: Url) -> Iterator[tuple[str, StoredObject | None, str, bool]]:
-    """Yield (label, object, why it was passed over, whether that is to be mended) for the object of that name and all below it, in the order of keys.
+    """Yield the object of that name and all below it, in the order of keys: (label, object, why not, whether that is to be mended).
 
     EvidenceError where nothing has that name; StoreError if the store does not answer or lets nobody in.
     """
@@ -91,41 +96,97 @@ def objects(url: Url) -> Iterator[tuple[str, StoredObject | None, str, bool]]:
 
 def open_object(stored: StoredObject) -> Slice:
     """Open an object as it was listed; EvidenceChangedError if it is another by now, EvidenceError if it is gone."""
-    store = connect()
-    with told(stored.url):
-        handle = store.open(
-            stored.url.removeprefix("s3://"),
-            "rb",
-            block_size=STORE_BLOCK_BYTES,
-            cache_type="blockcache",
-            cache_options={"maxblocks": STORE_BLOCKS},
-        )
-    now = handle.details
-    if (now["size"], now["ETag"]) != (stored.size, stored.etag):
-        handle.close()
-        raise _changed(stored.url)
-    return Slice(_Blocks(handle, stored), 0, stored.size)
+    with _LOCK:
+        blocks = _OPEN.pop(stored, None) or _Blocks(stored)
+        _OPEN[stored] = blocks
+        while len(_OPEN) > _OBJECTS_KEPT:
+            del _OPEN[next(iter(_OPEN))]
+    return Slice(_Reader(blocks), 0, stored.size)
+
+
+def forget() -> None:
+    """Drop the blocks that are kept: what is read next comes from the store."""
+    with _LOCK:
+        _OPEN.clear()
 
 
 class _Blocks:
-    """An open object in the shape of a seekable; what goes wrong while it is read is said in our words."""
+    """The blocks of one object: some that were asked for last, and the next ones on their way once it is read onwards."""
 
-    def __init__(self, handle: Any, stored: StoredObject) -> None:  # noqa: ANN401  # fsspec has no types
-        self._handle = handle
-        self._stored = stored
+    def __init__(self, stored: StoredObject) -> None:
+        self.stored = stored
+        self._size = STORE_BLOCK_BYTES
+        self._blocks: dict[int, Future[bytes]] = {}
+        self._lock = threading.Lock()
+        handle = check(stored)
+        # fsspec's way to get a range, which s3fs keeps to the ETag of the handle.
+        self._fetch: Callable[[int, int], bytes] = handle.cache.fetcher
+
+    def at(self, place: int) -> memoryview:
+        """Return the bytes from a place to the end of its block."""
+        number, offset = divmod(place, self._size)
+        with self._lock:
+            ahead = STORE_AHEAD if number - 1 in self._blocks else 0
+            last = min(number + ahead, (self.stored.size - 1) // self._size)
+            for wanted in range(number, last + 1):
+                held = self._blocks.pop(wanted) if wanted in self._blocks else _pool().submit(self._get, wanted)
+                self._blocks[wanted] = held
+            while len(self._blocks) > STORE_BLOCKS:
+                del self._blocks[next(iter(self._blocks))]
+            block = self._blocks[number]
+        with told(self.stored.url):
+            data = block.result()
+        if offset >= len(data):
+            raise StoreError(f"{self.stored.url}: the store gives fewer bytes than it listed")
+        return memoryview(data)[offset:]
+
+    def _get(self, number: int) -> bytes:
+        return self._fetch(number * self._size, min((number + 1) * self._size, self.stored.size))
+
+
+class _Reader:
+    """An open object in the shape of a seekable, read as a file is: short only at its end."""
+
+    def __init__(self, blocks: _Blocks) -> None:
+        self._blocks = blocks
+        self._at = 0
 
     def readinto(self, buffer: memoryview, /) -> int:
-        with told(self._stored.url):
-            got = int(self._handle.readinto(buffer))
-        if not got:
-            raise StoreError(f"{self._stored.url}: the store gives fewer bytes than it listed")
+        want = max(0, min(len(buffer), self._blocks.stored.size - self._at))
+        got = 0
+        while got < want:
+            found = self._blocks.at(self._at + got)[: want - got]
+            buffer[got : got + len(found)] = found
+            got += len(found)
+        self._at += got
         return got
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        return int(self._handle.seek(offset, whence))
+        self._at = offset + (self._blocks.stored.size if whence == os.SEEK_END else 0)
+        return self._at
 
     def close(self) -> None:
-        self._handle.close()
+        """Leave the blocks to whoever opens the object next."""
+
+
+_OPEN: Final[dict[StoredObject, _Blocks]] = {}
+_LOCK: Final = threading.Lock()
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1 + STORE_AHEAD, "c2trail-store")
+
+
+def check(stored: StoredObject) -> Any:  # noqa: ANN401  # fsspec has no types
+    """Return fsspec's handle of an object; EvidenceChangedError if it is another than was listed, EvidenceError if it is gone."""
+    store = connect()
+    with told(stored.url):
+        handle = store.open(stored.url.removeprefix("s3://"), "rb", cache_type="none")
+    now = handle.details
+    if (now["size"], now["ETag"]) != (stored.size, stored.etag):
+        raise _changed(stored.url)
+    return handle
 
 
 def open_place(where: Path | StoredObject) -> tuple[Seekable, State]:
@@ -135,6 +196,16 @@ def open_place(where: Path | StoredObject) -> tuple[Seekable, State]:
     handle = open_raw(where)
     seen = os.fstat(handle.fileno())
     return handle, (seen.st_size, seen.st_mtime_ns, seen.st_ino)
+
+
+def state(where: Path | StoredObject) -> State:
+    """Return what shows that evidence was touched, asked for anew; EvidenceChangedError if an object is no more as listed."""
+    if isinstance(where, StoredObject):
+        check(where)
+        return where.size, where.written_ns, where.etag
+    handle, seen = open_place(where)
+    handle.close()
+    return seen
 
 
 def connect() -> Any:  # noqa: ANN401

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from forensics.evidence._decoders import CODECS
-from forensics.evidence._layers import open_layers
+from forensics.evidence._layers import forget, open_layers
 from forensics.evidence._raw import seekable
-from forensics.evidence._store import State, Url, open_place, place
+from forensics.evidence._store import State, Url, place, state
 from forensics.evidence.inflate import Inflating
 from forensics.limits import HEAD_BYTES, MIB
 from forensics.model import Evidence, Head, Span
@@ -27,6 +27,7 @@ __all__ = [
     "Url",
     "digest",
     "drain",
+    "forget",
     "head",
     "open_both",
     "open_span",
@@ -35,13 +36,6 @@ __all__ = [
     "place",
     "state",
 ]
-
-
-def state(evidence: Evidence) -> State:
-    """Return size, time of writing, and inode or ETag: what shows that a file was touched while it was read."""
-    handle, seen = open_place(evidence.path)
-    handle.close()
-    return seen
 
 
 def open_stream(evidence: Evidence, feed: Callable[[memoryview], None] | None = None) -> Stream:
