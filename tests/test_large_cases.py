@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import forensics
-from forensics.analysis import _backwards, _segments, beacons
+from forensics.analysis import _backwards, _places, _segments, _traffic, beacons, rules
 from forensics.analysis._segments import spread
+from forensics.analysis._words import LOCATOR
 from forensics.case import Case, connect, roomy
 from forensics.reports._cells import LONG, cell, csv_lines
 from forensics.reports._csv_columns import csv_block
@@ -99,6 +100,52 @@ def test_beacons_are_the_same_whatever_is_held_at_once(regular: Case, monkeypatc
     monkeypatch.setattr(beacons, "_READ", 64)
     with regular.database() as db:
         assert beacons.RULE.run(db).equals(expected)
+
+
+def test_addresses_counted_a_few_at_a_time_are_the_same_as_all_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = [
+        f'198.51.100.{host} - - [18/Jan/2017:{minute // 60:02d}:{minute % 60:02d}:{host:02d} +0000] "POST /x/c.jsp HTTP/1.1" 200 36\n'
+        for minute in range(0, 240, 5)
+        for host in range(20)
+        if minute % (host % 3 + 1) == 0
+    ]
+    log = tmp_path / "access_log.2017-01-18.txt"
+    log.write_text("".join(lines))
+    case = forensics.analyze(log, out=tmp_path / "case", workers=1)
+    expected = case.table("sources")
+    assert expected.column("role").to_pylist() == ["implant"] * 20
+    monkeypatch.setattr(_traffic, "SHARE", 50)
+    assert len(list(_traffic.shares(len(lines)))) > 10
+    with case.database() as db:
+        assert rules()["sources"].run(db).equals(expected)
+
+
+def test_every_row_falls_into_one_share(regular: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_traffic, "SHARE", 50)
+    with regular.database() as db:
+        counts = [db.sql(f"SELECT count(*) FROM events e WHERE {one}").fetchall()[0][0] for one in _traffic.shares(600)]
+    assert sum(counts) == regular.table("events").num_rows
+    assert max(counts) < sum(counts)
+
+
+def test_the_number_of_a_place_keeps_the_order_of_events_and_gives_back_the_locator(tmp_path: Path) -> None:
+    with connect(tmp_path) as db:
+        db.execute("""
+            CREATE OR REPLACE VIEW events AS SELECT * REPLACE (time::TIMESTAMPTZ AS time) FROM (VALUES
+                ('E0002', NULL, 0, 7, 1), ('E0001', NULL, 9, 7, NULL), ('E0001', '1990-01-01 00:00:00Z', 17592186044415, 4294967295, -5),
+                ('E0002', '1990-01-01 00:00:00Z', 3, 0, 9223372036854775807), ('E0001', '2099-12-31 23:59:59.999999Z', 0, 209, 5052406),
+                ('E10000', '1990-01-01 00:00:00Z', 3, 1, 2)
+            ) AS rows(evidence_id, time, log_offset, log_length, log_ordinal)""")
+        _places.number_evidence(db)
+        found = db.sql(f"""
+            SELECT {_places.locator_at("place", "mark")}, {LOCATOR}, {_places.time_at("place")} IS NOT DISTINCT FROM time,
+                   row_number() OVER (ORDER BY place) = row_number() OVER (ORDER BY time NULLS LAST, evidence_id, log_offset)
+            FROM (SELECT e.*, {_places.PLACE} AS place, {_places.MARK} AS mark FROM events e JOIN _evidence_numbers USING (evidence_id))
+            """).fetchall()
+    assert len(found) == 6
+    assert all(shown == plain and timed and ordered for shown, plain, timed, ordered in found)
 
 
 @pytest.mark.parametrize("cut", [1.0, 0.7])

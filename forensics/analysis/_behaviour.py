@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from forensics.analysis._words import BEACONS, LOCATOR, LOOPBACK
+from forensics.analysis._places import MARK, PLACE, locator_at
+from forensics.analysis._traffic import count_traffic, path_of, shares
+from forensics.analysis._words import BEACONS, LOOPBACK
 
 if TYPE_CHECKING:
     import duckdb
@@ -15,63 +17,71 @@ if TYPE_CHECKING:
 
 def count_behaviour(db: duckdb.DuckDBPyConnection) -> None:
     """Make `_behaviour`, one row a source address."""
-    _gaps(db)
+    count_traffic(db)
+    _calls(db)
     _manners(db)
     loopback = ", ".join(f"'{ip}'" for ip in LOOPBACK)
     # Endpoints hold the paths that ever answered; a request to any other is an attempt.
     db.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE _behaviour AS
-        WITH seen AS (
-            SELECT e.source_ip, e.time, string_split(e.url_path, ';')[1] AS path, e.event_action, e.event_outcome, e.event_code, e.http_request_method AS method,
-                   e.http_response_status_code AS status, e.http_response_bytes AS size, e.user_name, e.url_path IS NULL AS no_path,
-                   e.evidence_id, e.log_offset, {LOCATOR} AS locator, p.kind,
-                   p.kind = 'c2' AND status < 400 AS called, p.sources <= {_FEW_KNOW} AS few,
-                   {_MANNER} IN (SELECT manner FROM _manners) AS usual
-            FROM events e LEFT JOIN endpoints p ON p.path = string_split(e.url_path, ';')[1]
-            WHERE e.source_ip IS NOT NULL),
-        counted AS (
-            SELECT source_ip, min(time) AS first_seen, max(time) AS last_seen,
-                   arg_min(locator, (time, evidence_id, log_offset)) AS first_locator,
-                   count(*) FILTER (WHERE event_action = 'http_request') AS requests,
-                   count(*) FILTER (WHERE event_action <> 'http_request' AND event_outcome = 'failure') AS refused,
+        WITH web AS (
+            SELECT t.*, p.kind, kind IN ('application', 'static') AS page, p.path NOT IN {_ROOTS} AS beyond, p.sources <= {_FEW_KNOW} AS few
+            FROM _traffic t LEFT JOIN endpoints p ON p.path = t.path WHERE t.source_ip IS NOT NULL),
+        asked AS (
+            SELECT source_ip, sum(n) AS requests, sum(ok) AS answered, sum(n) FILTER (WHERE pathless) AS no_request,
+                   min(first) AS first, max(last) AS last, min(place) AS place, arg_min(mark, place) AS mark,
+                   sum(ok) FILTER (WHERE kind = 'c2') AS c2,
+                   sum(ok_posts) FILTER (WHERE kind = 'c2') AS c2_posts,
+                   min(first) FILTER (WHERE kind = 'c2') AS c2_first,
+                   min(place) FILTER (WHERE kind = 'c2') AS c2_place, arg_min(mark, place) FILTER (WHERE kind = 'c2') AS c2_mark,
+                   sum(ok) FILTER (WHERE kind = 'panel') AS panel,
+                   sum(ok) FILTER (WHERE page) AS pages,
+                   sum(ok) FILTER (WHERE page AND beyond) AS beyond_root,
+                   sum(ok) FILTER (WHERE kind = 'application' AND beyond AND few) AS hidden_pages,
+                   sum(n) FILTER (WHERE asset) AS assets, sum(bad) FILTER (WHERE asset) AS assets_missing
+            FROM web GROUP BY source_ip),
+        did AS (
+            SELECT source_ip, min(time) AS first, max(time) AS last, min({PLACE}) AS place, arg_min({MARK}, {PLACE}) AS mark,
+                   count(*) FILTER (WHERE event_outcome = 'failure') AS refused,
                    count(*) FILTER (WHERE event_action = 'rdp_connect') AS connects,
                    count(*) FILTER (WHERE event_action = 'rdp_authenticate' AND event_outcome = 'success'
                        AND lower(user_name) IN
-                           (SELECT lower(user_name) FROM sessions JOIN people USING (session_uid) WHERE held_to_be = 'operator')) AS authenticated,
-                   count(*) FILTER (WHERE event_action = 'http_request' AND status < 400) AS answered,
-                   count(*) FILTER (WHERE no_path AND event_action = 'http_request') AS no_request,
-                   count(*) FILTER (WHERE called) AS c2,
-                   count(*) FILTER (WHERE called AND method = 'POST') AS c2_posts,
-                   count(*) FILTER (WHERE called AND usual) AS c2_usual,
-                   coalesce(max(same_size), 0) AS c2_same_size,
-                   coalesce(median(coalesce(size, 0)) FILTER (WHERE called), 0) AS c2_bytes,
-                   min(time) FILTER (WHERE kind = 'c2') AS c2_first,
-                   arg_min(locator, (time, evidence_id, log_offset)) FILTER (WHERE kind = 'c2') AS c2_locator,
-                   count(*) FILTER (WHERE kind = 'panel' AND status < 400) AS panel,
-                   arg_min(locator, (time, evidence_id, log_offset)) FILTER (WHERE kind = 'panel' AND status < 400) AS panel_locator,
-                   count(*) FILTER (WHERE kind = 'manager' AND status < 400 AND user_name IS NOT NULL) AS managed,
-                   arg_min(locator, (time, evidence_id, log_offset))
-                       FILTER (WHERE kind = 'manager' AND status < 400 AND user_name IS NOT NULL) AS manager_locator,
-                   count(*) FILTER (WHERE kind = 'manager' AND status IN (401, 403)) AS manager_refused,
-                   count(*) FILTER (WHERE kind IN ('application', 'static') AND status < 400) AS pages,
-                   count(*) FILTER (WHERE kind IN ('application', 'static') AND status < 400 AND path NOT IN {_ROOTS}) AS beyond_root,
-                   count(*) FILTER (WHERE kind = 'application' AND status < 400 AND path NOT IN {_ROOTS} AND few) AS hidden_pages,
-                   count(*) FILTER (WHERE regexp_matches(path, '{_ASSET}', 'i')) AS assets,
-                   count(*) FILTER (WHERE regexp_matches(path, '{_ASSET}', 'i') AND status >= 400) AS assets_missing,
-                   source_ip IN ({loopback}) AS loopback
-            FROM (SELECT *, CASE WHEN called THEN count(*) OVER (PARTITION BY source_ip, called, size) END AS same_size FROM seen)
-            GROUP BY source_ip),
+                           (SELECT lower(user_name) FROM sessions JOIN people USING (session_uid) WHERE held_to_be = 'operator')) AS authenticated
+            FROM events e JOIN _evidence_numbers USING (evidence_id)
+            WHERE source_ip IS NOT NULL AND event_action <> 'http_request' GROUP BY source_ip),
+        inside AS (
+            SELECT source_ip, min(place) FILTER (WHERE panel) AS panel_place, arg_min(mark, place) FILTER (WHERE panel) AS panel_mark,
+                   count(*) FILTER (WHERE managed) AS managed, count(*) FILTER (WHERE refused) AS manager_refused,
+                   min(place) FILTER (WHERE managed) AS manager_place, arg_min(mark, place) FILTER (WHERE managed) AS manager_mark
+            FROM (SELECT e.source_ip, {PLACE} AS place, {MARK} AS mark, p.kind = 'panel' AND e.http_response_status_code < 400 AS panel,
+                         p.kind = 'manager' AND e.http_response_status_code < 400 AND e.user_name IS NOT NULL AS managed,
+                         p.kind = 'manager' AND e.http_response_status_code IN (401, 403) AS refused
+                  FROM events e JOIN _evidence_numbers USING (evidence_id) JOIN endpoints p ON p.path = {path_of("e.url_path")}
+                  WHERE e.event_action = 'http_request' AND e.source_ip IS NOT NULL AND p.kind IN ('panel', 'manager'))
+            WHERE panel OR managed OR refused GROUP BY source_ip),
         stays AS (SELECT source_ip, count(DISTINCT session_uid) AS sessions, min(session_uid) AS first_session,
                          CASE WHEN count(*) = count(duration_s) THEN sum(duration_s) END AS stayed_s FROM (
             SELECT unnest(string_split(source_ips, ';')) AS source_ip, session_uid, duration_s FROM sessions) GROUP BY source_ip)
-        SELECT counted.*, coalesce(stays.sessions, 0) AS sessions, stays.first_session, stays.stayed_s, gaps.median_s, gaps.spread_s
-        FROM counted LEFT JOIN stays USING (source_ip) LEFT JOIN _gaps AS gaps USING (source_ip)"""
+        SELECT source_ip, least(asked.first, did.first) AS first_seen, greatest(asked.last, did.last) AS last_seen,
+               CASE WHEN did.place IS NULL OR asked.place < did.place THEN {locator_at("asked.place", "asked.mark")}
+                    ELSE {locator_at("did.place", "did.mark")} END AS first_locator,
+               {_counts("requests", "refused", "connects", "authenticated", "answered", "no_request", "c2", "c2_posts", "usual.c2_usual", "calls.c2_same_size")},
+               coalesce(calls.c2_bytes, 0) AS c2_bytes, c2_first, {locator_at("c2_place", "c2_mark")} AS c2_locator,
+               {_counts("panel")}, {locator_at("panel_place", "panel_mark")} AS panel_locator,
+               {_counts("managed")}, {locator_at("manager_place", "manager_mark")} AS manager_locator,
+               {_counts("manager_refused", "pages", "beyond_root", "hidden_pages", "assets", "assets_missing")},
+               source_ip IN ({loopback}) AS loopback,
+               coalesce(stays.sessions, 0) AS sessions, stays.first_session, stays.stayed_s, calls.median_s, calls.spread_s
+        FROM asked FULL JOIN did USING (source_ip) LEFT JOIN inside USING (source_ip) LEFT JOIN stays USING (source_ip)
+        LEFT JOIN _calls calls USING (source_ip) LEFT JOIN _usual usual USING (source_ip)"""
     )
 
 
-_ASSET: Final = r"\.(css|js|png|gif|jpe?g|svg|ico|woff2?)$"
-"""What a browser fetches with a page, be it there or not; a tool does not."""
+def _counts(*columns: str) -> str:
+    """Return SQL for counts of which an address without any has none."""
+    return ", ".join(f"coalesce({one}, 0)::BIGINT AS {one.rpartition('.')[2]}" for one in columns)
+
 
 _ROOTS: Final = ("/", "/index.jsp", "/index.html")
 """Pages that whoever knows no other path asks for."""
@@ -82,29 +92,49 @@ _FEW_KNOW: Final = 5
 _MANNER: Final = "concat_ws(' ', e.url_path, e.http_request_method, regexp_replace(e.url_query, '=[^&]*', '=', 'g'), e.user_agent_original)"
 """How a request is made: its path, method, names of parameters and agent. Clients of one program ask in one manner."""
 
+_CALLS: Final = f"""events e SEMI JOIN (SELECT path FROM endpoints WHERE kind = 'c2') p ON p.path = {path_of("e.url_path")}
+            WHERE e.http_response_status_code < 400 AND e.source_ip IS NOT NULL"""
+"""Answered requests for a command path."""
+
+
+def _calls(db: duckdb.DuckDBPyConnection) -> None:
+    """Measure, a share of the addresses at a time, how each asks for command paths.
+
+    `_calls`: `median_s`, the median gap, and `spread_s`, the median deviation from it, in seconds; the median of the answers'
+    bytes, and how many answers have the size that most have.
+    """
+    (found,) = db.sql(
+        "SELECT coalesce(sum(ok), 0) FROM _traffic t SEMI JOIN (SELECT path FROM endpoints WHERE kind = 'c2') USING (path)"
+    ).fetchall()
+    db.execute("""CREATE OR REPLACE TEMP TABLE _calls (
+        source_ip VARCHAR, median_s DOUBLE, spread_s DOUBLE, c2_bytes DOUBLE, c2_same_size BIGINT)""")
+    for share in shares(int(found[0])):
+        db.execute(f"""
+            INSERT INTO _calls
+            WITH mine AS MATERIALIZED (
+                SELECT e.source_ip, e.time, e.evidence_id, e.log_offset, e.http_response_bytes AS size FROM {_CALLS} AND {share}),
+            calls AS (SELECT *, lag(time) OVER (PARTITION BY source_ip ORDER BY time, evidence_id, log_offset) AS before FROM mine),
+            gaps AS (SELECT source_ip, epoch(time) - epoch(before) AS gap FROM calls WHERE before IS NOT NULL),
+            middle AS (SELECT source_ip, median(gap) AS median_s FROM gaps GROUP BY ALL),
+            timers AS (SELECT source_ip, any_value(median_s) AS median_s, median(abs(gap - median_s)) AS spread_s
+                       FROM gaps JOIN middle USING (source_ip) GROUP BY source_ip),
+            sizes AS (SELECT source_ip, max(n) AS same FROM (SELECT source_ip, size, count(*) AS n FROM mine GROUP BY ALL) GROUP BY ALL),
+            amounts AS (SELECT source_ip, median(coalesce(size, 0)) AS bytes FROM mine GROUP BY ALL)
+            SELECT source_ip, median_s, spread_s, bytes, same
+            FROM sizes JOIN amounts USING (source_ip) LEFT JOIN timers USING (source_ip)""")
+
 
 def _manners(db: duckdb.DuckDBPyConnection) -> None:
-    """Note in which manners the clients that kept coming back to a command path asked for it: a tenth of them or more each."""
+    """Count (`_usual`) the calls of each address that are made as those that kept coming back make them.
+
+    A manner is usual if it is the main one of a tenth or more of the clients that called several times.
+    """
     db.execute(f"""
-        CREATE OR REPLACE TEMP TABLE _manners AS
-        WITH calls AS (
-            SELECT e.source_ip, {_MANNER} AS manner, count(*) AS n
-            FROM events e JOIN endpoints p ON p.path = string_split(e.url_path, ';')[1]
-            WHERE p.kind = 'c2' AND e.http_response_status_code < 400 AND e.source_ip IN (SELECT source_ip FROM _gaps)
-            GROUP BY ALL),
-        main AS (SELECT source_ip, arg_max(manner, (n, manner)) AS manner FROM calls GROUP BY source_ip HAVING sum(n) >= {BEACONS})
-        SELECT manner FROM main GROUP BY manner HAVING count(*) * 10 >= (SELECT count(*) FROM main)""")
-
-
-def _gaps(db: duckdb.DuckDBPyConnection) -> None:
-    """Measure how regularly each address asks for a command path: median gap and median deviation from it, in seconds."""
-    db.execute("""
-        CREATE OR REPLACE TEMP TABLE _gaps AS
-        WITH calls AS (
-            SELECT e.source_ip, e.time, lag(e.time) OVER (PARTITION BY e.source_ip ORDER BY e.time, e.evidence_id, e.log_offset) AS before
-            FROM events e JOIN endpoints p ON p.path = string_split(e.url_path, ';')[1]
-            WHERE p.kind = 'c2' AND e.http_response_status_code < 400 AND e.source_ip IS NOT NULL),
-        gaps AS (SELECT source_ip, epoch(time) - epoch(before) AS gap FROM calls WHERE before IS NOT NULL),
-        middle AS (SELECT source_ip, median(gap) AS median_s FROM gaps GROUP BY ALL)
-        SELECT source_ip, any_value(median_s) AS median_s, median(abs(gap - median_s)) AS spread_s
-        FROM gaps JOIN middle USING (source_ip) GROUP BY source_ip""")
+        CREATE OR REPLACE TEMP TABLE _usual AS
+        WITH manners AS MATERIALIZED (SELECT e.source_ip, {_MANNER} AS manner, count(*) AS n FROM {_CALLS} GROUP BY ALL),
+        main AS (
+            SELECT source_ip, arg_max(manner, (n, manner)) AS manner FROM manners
+            WHERE source_ip IN (SELECT source_ip FROM _calls WHERE median_s IS NOT NULL)
+            GROUP BY source_ip HAVING sum(n) >= {BEACONS}),
+        usual AS (SELECT manner FROM main GROUP BY manner HAVING count(*) * 10 >= (SELECT count(*) FROM main))
+        SELECT source_ip, sum(n) AS c2_usual FROM manners SEMI JOIN usual USING (manner) GROUP BY source_ip""")

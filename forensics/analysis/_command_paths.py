@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
+from forensics.analysis._traffic import path_of
 from forensics.analysis._words import reason
 from forensics.text import counted
 
@@ -58,7 +59,7 @@ class Command:
 def commands(db: duckdb.DuckDBPyConnection, rows: list[Row]) -> dict[str, Command]:
     """Return the command paths among `rows`: answered paths that are neither static nor the manager's.
 
-    Needs the temporary table `_requests` of the endpoints.
+    Needs the view `_requests` of the endpoints.
     """
     asked = [row for row in rows if row["strangers"] and row["first_answered"] is not None]
     asked = sorted(asked, key=lambda row: (-row["posts"], -row["stranger_requests"], row["path"]))[:_CANDIDATES]
@@ -69,10 +70,10 @@ def commands(db: duckdb.DuckDBPyConnection, rows: list[Row]) -> dict[str, Comman
     (begin,) = _times(db, "SELECT min(time) AS time FROM events WHERE event_action = 'http_request'")
     known: dict[str, Command] = {}
     late: dict[str, Command] = {}
-    for row in asked:
-        seen = clients.get(row["path"])
-        if seen is None or not _by_machines(row, seen):
-            continue
+    kept = [row for row in asked if row["path"] in clients and _by_machines(row, clients[row["path"]])]
+    sizes = _main_sizes(db, [row["path"] for row in kept])
+    for row in kept:
+        seen = {**clients[row["path"]], "main_size_share": sizes[row["path"]]}
         origin = _origin(row, uploads, begin)
         born = max((time for time in uploads if time <= row["first_answered"]), default=row["first_answered"])
         born = born if row["first_answered"] - born <= _AFTER_UPLOAD else row["first_answered"]
@@ -100,7 +101,7 @@ def _by_machines(row: Row, seen: Row) -> bool:
 
 def _kept_by_timers(row: Row, seen: Row) -> bool:
     several = seen["returning"] >= _SEVERAL and seen["steady"] >= 2 and 2 * seen["steady"] >= seen["measured"]
-    return bool(several and row["posts"] >= row["gets"] and row["main_size_share"] >= _STEADY)
+    return bool(several and row["posts"] >= row["gets"] and seen["main_size_share"] >= _STEADY)
 
 
 def _origin(row: Row, uploads: list[datetime], begin: datetime) -> list[Row]:
@@ -136,8 +137,8 @@ def _manner(row: Row, seen: Row) -> list[Row]:
         out.append(
             reason(f"{seen['steady']:,} of {counted(seen['measured'], 'client')} measured kept a timer", 6, first)
         )
-    if row["main_size_share"] >= _STEADY:
-        out.append(reason(f"{row['main_size_share']:.0%} of the answers have one size", 4, first))
+    if seen["main_size_share"] >= _STEADY:
+        out.append(reason(f"{seen['main_size_share']:.0%} of the answers have one size", 4, first))
     return out
 
 
@@ -147,11 +148,11 @@ def _clients(db: duckdb.DuckDBPyConnection, paths: list[str]) -> dict[str, Row]:
     db.execute(f"""
         CREATE OR REPLACE TEMP TABLE _clients AS
         WITH mine AS (
-            SELECT r.path, r.source_ip, count(*) AS requests FROM _requests r SEMI JOIN _asked USING (path)
-            WHERE ok AND NOT insider AND source_ip IS NOT NULL GROUP BY ALL),
+            SELECT r.path, r.source_ip, sum(ok)::BIGINT AS requests FROM _requests r SEMI JOIN _asked USING (path)
+            WHERE ok > 0 AND NOT insider AND source_ip IS NOT NULL GROUP BY ALL),
         whole AS (
-            SELECT r.source_ip, count(*) AS requests, count(*) FILTER (WHERE ok) AS answered, bool_or(static) AS static,
-                   count(DISTINCT path) FILTER (WHERE ok) AS paths
+            SELECT r.source_ip, sum(n) AS requests, sum(ok) AS answered, bool_or(static) AS static,
+                   count(DISTINCT path) FILTER (WHERE ok > 0) AS paths
             FROM _requests r SEMI JOIN mine ON mine.source_ip = r.source_ip GROUP BY ALL)
         SELECT mine.path, mine.source_ip, mine.requests,
                NOT whole.static AND whole.paths <= {_MACHINE_PATHS} AND whole.answered * 10 >= whole.requests * 9 AS machine
@@ -162,8 +163,9 @@ def _clients(db: duckdb.DuckDBPyConnection, paths: list[str]) -> dict[str, Row]:
             SELECT path, source_ip FROM _clients WHERE machine AND requests >= {_RETURNS}
             QUALIFY row_number() OVER (PARTITION BY path ORDER BY hash(source_ip), source_ip) <= {_SAMPLE}),
         gaps AS (
-            SELECT r.path, r.source_ip, epoch(r.time) - epoch(lag(r.time) OVER (PARTITION BY r.path, r.source_ip ORDER BY r.time)) AS gap
-            FROM _requests r SEMI JOIN chosen USING (path, source_ip) WHERE ok),
+            SELECT c.path, c.source_ip, epoch(e.time) - epoch(lag(e.time) OVER (PARTITION BY c.path, c.source_ip ORDER BY e.time)) AS gap
+            FROM events e JOIN chosen c ON c.source_ip = e.source_ip AND c.path = {path_of("e.url_path")}
+            WHERE e.event_action = 'http_request' AND e.http_response_status_code < 400),
         middle AS (SELECT path, source_ip, median(gap) AS middle FROM gaps WHERE gap IS NOT NULL GROUP BY ALL)
         SELECT path, source_ip, any_value(middle) AS middle, median(abs(gap - middle)) AS away
         FROM gaps JOIN middle USING (path, source_ip) WHERE gap IS NOT NULL GROUP BY ALL""")
@@ -176,6 +178,19 @@ def _clients(db: duckdb.DuckDBPyConnection, paths: list[str]) -> dict[str, Row]:
     db.execute("DROP TABLE _clients")
     db.execute("DROP TABLE _measured")
     return rows
+
+
+def _main_sizes(db: duckdb.DuckDBPyConnection, paths: list[str]) -> dict[str, float]:
+    """Return, by path, the share of the answers to strangers that have the size that most have."""
+    db.register("_asked", pa.table({"path": pa.array(paths, pa.string())}))
+    found = db.sql(f"""
+        WITH sizes AS (
+            SELECT a.path, coalesce(e.http_response_bytes, 0) AS size, count(*) AS n
+            FROM events e JOIN _asked a ON a.path = {path_of("e.url_path")}
+            WHERE e.event_action = 'http_request' AND e.http_response_status_code < 400
+                  AND e.source_ip IS NOT NULL AND e.source_ip NOT IN (SELECT source_ip FROM _requests WHERE insider) GROUP BY ALL)
+        SELECT path, max(n) / sum(n) AS share FROM sizes GROUP BY path""").to_arrow_table()
+    return dict(zip(found.column("path").to_pylist(), found.column("share").to_pylist(), strict=True))
 
 
 def _times(db: duckdb.DuckDBPyConnection, select: str) -> list[datetime]:

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pyarrow as pa
 
+from forensics.analysis._places import locator_at
 from forensics.analysis._rita import LEAST_TIMES, STROBE, Scores, scores
 from forensics.analysis._segments import spread
-from forensics.analysis._words import LOCATOR, because, reason
+from forensics.analysis._traffic import count_traffic, path_of
+from forensics.analysis._words import because, reason
 from forensics.answers import BEACONS
 from forensics.model import Rule
 from forensics.text import counted
@@ -58,17 +60,14 @@ def _run(db: duckdb.DuckDBPyConnection) -> pa.Table:
 
 def _pairs(db: duckdb.DuckDBPyConnection) -> pa.Table:
     """Number the pairs of address and answered path that have enough requests to be looked at."""
+    count_traffic(db)
     db.execute(f"""
         CREATE OR REPLACE TEMP TABLE _pairs AS
         SELECT row_number() OVER (ORDER BY source_ip, path) - 1 AS pair, * FROM (
-            SELECT e.source_ip, p.path, any_value(p.kind) AS kind, count(*) AS requests, min(e.time) AS first_seen,
-                   max(e.time) AS last_seen, coalesce(sum(e.http_response_bytes), 0) AS bytes,
-                   count(*) FILTER (WHERE e.http_request_method = 'POST') AS posts,
-                   arg_min({LOCATOR}, (e.time, e.evidence_id, e.log_offset)) AS locator
-            FROM events e JOIN endpoints p ON p.path = string_split(e.url_path, ';')[1]
-            WHERE e.event_action = 'http_request' AND e.source_ip IS NOT NULL AND e.time IS NOT NULL
-                  AND p.kind NOT IN ('probe', 'static')
-            GROUP BY e.source_ip, p.path HAVING count(*) >= {LEAST_TIMES})""")
+            SELECT t.source_ip, t.path, p.kind, t.n AS requests, t.first AS first_seen, t.last AS last_seen, t.bytes, t.posts,
+                   {locator_at("t.place", "t.mark")} AS locator
+            FROM _traffic t JOIN endpoints p ON p.path = t.path
+            WHERE t.source_ip IS NOT NULL AND t.timed AND p.kind NOT IN ('probe', 'static') AND t.n >= {LEAST_TIMES})""")
     return db.sql("SELECT * FROM _pairs ORDER BY pair").to_arrow_table()
 
 
@@ -77,9 +76,9 @@ def _portions(db: duckdb.DuckDBPyConnection) -> Iterator[tuple[int, Requests]]:
 
     The database sorts once, on disk where they are many, and hands them over as they are asked for.
     """
-    found = db.sql("""
+    found = db.sql(f"""
         SELECT p.pair, CAST(floor(epoch(e.time)) AS BIGINT) AS second, coalesce(e.http_response_bytes, 0) AS size
-        FROM events e JOIN _pairs p ON p.source_ip = e.source_ip AND p.path = string_split(e.url_path, ';')[1]
+        FROM events e JOIN _pairs p ON p.source_ip = e.source_ip AND p.path = {path_of("e.url_path")}
         WHERE e.event_action = 'http_request' AND e.time IS NOT NULL
         ORDER BY pair, second, size""").to_arrow_reader(_READ)
     held: list[Requests] = []

@@ -10,7 +10,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from forensics.analysis._command_paths import Command, commands
-from forensics.analysis._words import LOCATOR, LOOPBACK, because, reason
+from forensics.analysis._places import locator_at
+from forensics.analysis._traffic import STATIC, count_traffic
+from forensics.analysis._words import LOOPBACK, because, reason
 from forensics.model import Rule
 from forensics.schemas import ENDPOINTS, table
 from forensics.text import counted
@@ -19,11 +21,8 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-_PROBES_KEPT: Final = 200
-"""Paths that never answered are as many as scanners can think of; the most asked for are kept."""
-
 _BEFORE: Final = timedelta(days=1)
-_STATIC: Final = re.compile(r"\.(css|js|png|gif|jpe?g|svg|ico|woff2?|ttf|map|html?|txt)$", re.IGNORECASE | re.ASCII)
+_STATIC: Final = re.compile(STATIC, re.IGNORECASE | re.ASCII)
 _MANAGER: Final = re.compile(r"^/(host-)?manager(/|$)", re.ASCII)
 _SCRIPT: Final = re.compile(r"\.(jspx?|jspf|do|action|php|aspx?)$", re.IGNORECASE | re.ASCII)
 
@@ -54,47 +53,40 @@ def _run(db: duckdb.DuckDBPyConnection) -> pa.Table:
 
 
 def _requests(db: duckdb.DuckDBPyConnection) -> None:
-    """Make the view `_requests`: each with its path, whether it was answered, and whether it came from the server's own people."""
+    """Make the view `_requests` over `_traffic`: with each, whether it came from the server's own people."""
+    count_traffic(db)
     loopback = ", ".join(f"'{ip}'" for ip in LOOPBACK)
     db.execute(f"""
         CREATE OR REPLACE TEMP VIEW _requests AS
-        SELECT string_split(url_path, ';')[1] AS path, source_ip, time, http_request_method, http_response_bytes, evidence_id, log_offset,
-               {LOCATOR} AS locator, http_response_status_code < 400 AS ok,
-               regexp_matches(string_split(url_path, ';')[1], '{_STATIC.pattern}', 'i') AS static,
-               source_ip IN ({loopback}) OR source_ip IN
+        SELECT *, source_ip IN ({loopback}) OR source_ip IN
                    (SELECT unnest(string_split(source_ips, ';')) FROM sessions) AS insider
-        FROM events WHERE event_action = 'http_request' AND url_path IS NOT NULL""")
+        FROM _traffic WHERE NOT pathless""")
 
 
 def _counted(db: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
     """Count each path that ever answered, and the paths asked for most among those that never did."""
-    place = "(time, evidence_id, log_offset)"
     found = db.sql(
         f"""
-        WITH counted AS (
-            SELECT path, count(*) AS requests, count(DISTINCT source_ip) AS sources,
-                   min(time) AS first_seen,
-                   arg_min(source_ip, {place}) AS first_source_ip,
-                   arg_min(locator, {place}) AS first_locator,
-                   count(*) FILTER (WHERE ok) AS answered,
-                   min(time) FILTER (WHERE ok) AS first_answered,
-                   count(*) FILTER (WHERE ok AND http_request_method = 'POST') AS posts,
-                   count(*) FILTER (WHERE ok AND http_request_method = 'GET') AS gets,
-                   count(DISTINCT source_ip) FILTER (WHERE ok AND NOT insider) AS strangers,
-                   count(DISTINCT source_ip) FILTER (WHERE ok AND http_request_method = 'POST' AND NOT insider) AS posting_strangers,
-                   count(*) FILTER (WHERE ok AND insider) AS insider_requests,
-                   count(*) FILTER (WHERE ok AND insider AND http_request_method = 'POST') AS insider_posts,
-                   count(*) FILTER (WHERE ok AND NOT insider) AS stranger_requests,
-                   min(time) FILTER (WHERE insider) AS first_insider,
-                   arg_min(locator, {place}) FILTER (WHERE insider) AS insider_locator,
-                   min(time) FILTER (WHERE ok AND NOT insider) AS first_stranger
-            FROM _requests GROUP BY path
-            QUALIFY answered > 0 OR row_number() OVER (PARTITION BY answered > 0 ORDER BY requests DESC, path) <= {_PROBES_KEPT}),
-        sizes AS (
-            SELECT path, max(n) / sum(n) AS main_size_share FROM (
-                SELECT path, coalesce(http_response_bytes, 0) AS size, count(*) AS n FROM _requests WHERE ok AND NOT insider GROUP BY ALL)
-            GROUP BY path)
-        SELECT counted.*, coalesce(sizes.main_size_share, 0) AS main_size_share FROM counted LEFT JOIN sizes USING (path)
+        SELECT * EXCLUDE (place, mark, insider_place, insider_mark), {locator_at("place", "mark")} AS first_locator,
+               {locator_at("insider_place", "insider_mark")} AS insider_locator
+        FROM (
+            SELECT path, sum(n)::BIGINT AS requests, count(DISTINCT source_ip) AS sources,
+                   min(first) AS first_seen,
+                   arg_min(source_ip, place) AS first_source_ip,
+                   min(place) AS place, arg_min(mark, place) AS mark,
+                   sum(ok)::BIGINT AS answered,
+                   min(first_ok) AS first_answered,
+                   sum(ok_posts)::BIGINT AS posts,
+                   any_value(gets) AS gets,
+                   count(DISTINCT source_ip) FILTER (WHERE ok > 0 AND NOT insider) AS strangers,
+                   count(DISTINCT source_ip) FILTER (WHERE ok_posts > 0 AND NOT insider) AS posting_strangers,
+                   coalesce(sum(ok) FILTER (WHERE insider), 0)::BIGINT AS insider_requests,
+                   coalesce(sum(ok_posts) FILTER (WHERE insider), 0)::BIGINT AS insider_posts,
+                   coalesce(sum(ok) FILTER (WHERE NOT insider), 0)::BIGINT AS stranger_requests,
+                   min(first) FILTER (WHERE insider) AS first_insider,
+                   min(place) FILTER (WHERE insider) AS insider_place, arg_min(mark, place) FILTER (WHERE insider) AS insider_mark,
+                   min(first_ok) FILTER (WHERE NOT insider) AS first_stranger
+            FROM _requests JOIN _paths USING (path) GROUP BY path)
         ORDER BY first_seen, path"""
     )
     rows: list[dict[str, Any]] = found.to_arrow_table().to_pylist()
