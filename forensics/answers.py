@@ -196,6 +196,7 @@ ZONES: Final = pa.schema(
     [
         ("offset", TEXT),
         ("offset_minutes", pa.int32()),
+        ("clock", TEXT),
         ("fit", pa.float64()),
         ("candidate", pa.bool_()),
         ("work_share", pa.float64()),
@@ -206,12 +207,15 @@ ZONES: Final = pa.schema(
         ("acts", pa.int64()),
         ("zones", TEXT),
         ("client_sessions", pa.int64()),
+        ("addresses", TEXT),
         ("confidence", TEXT),
         ("because", TEXT),
     ]
 )
-"""One row an offset from UTC, best fit first (-1 all at night to 1 all at work). `zones` are some that kept it at the time;
-`client_sessions` counts sessions whose client's clock stood there. Several candidates, never one country."""
+"""One row an offset from UTC, best fit first (-1 all at night to 1 all at work). `zones` are some that kept it at the time.
+A `clock` that changed while the acts last (summer time) has a row of its own, with its offsets. `client_sessions` counts sessions whose client's
+clock stood there, `addresses` are those of operators that no list calls a proxy and whose country kept that offset. Several candidates, never
+one country; none where there are too few acts."""
 
 COVERAGE: Final = pa.schema(
     [

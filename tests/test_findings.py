@@ -222,7 +222,7 @@ def test_an_operators_address_that_stands_alone_in_its_country_is_told_and_named
 def test_only_lists_that_had_an_address_on_the_day_make_it_a_known_proxy() -> None:
     import duckdb
 
-    from forensics.analysis._sentences import _HIDDEN
+    from forensics.analysis._words import HIDDEN
 
     texts = [
         "vpn: a, list of 2017-01-01",
@@ -231,6 +231,6 @@ def test_only_lists_that_had_an_address_on_the_day_make_it_a_known_proxy() -> No
     ]
     with duckdb.connect() as db:
         got = [
-            db.execute(f"SELECT {_HIDDEN} FROM (SELECT ? AS anonymity)", [text]).fetchone() for text in [*texts, None]
+            db.execute(f"SELECT {HIDDEN} FROM (SELECT ? AS anonymity)", [text]).fetchone() for text in [*texts, None]
         ]
     assert [one[0] for one in got if one] == [True, False, True, False]

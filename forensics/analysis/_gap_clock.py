@@ -7,8 +7,8 @@ import re
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
-from zoneinfo import ZoneInfo, available_timezones
 
+from forensics.analysis._clock_zones import offset_minutes, places
 from forensics.analysis._spoken import rows
 from forensics.analysis._words import CLOCK_STEP, LOCATOR, SAME_MOMENT
 from forensics.text import counted
@@ -22,18 +22,6 @@ Row = dict[str, Any]
 _SHOWN: Final = 3
 _CHANGES: Final = 20
 _BIAS: Final = re.compile(r"\s*(-?[0-9]{1,4})(\s.*)?$", re.ASCII | re.DOTALL)
-_FOLDERS: Final = (
-    "Africa/",
-    "America/",
-    "Antarctica/",
-    "Asia/",
-    "Atlantic/",
-    "Australia/",
-    "Europe/",
-    "Indian/",
-    "Pacific/",
-)
-"""Names of the tz database that are places; the others are older names of the same."""
 
 
 def told(db: duckdb.DuckDBPyConnection, action: str) -> list[Row]:
@@ -248,7 +236,7 @@ def _judged(before: str, after: str, since: datetime, until: datetime, was: str 
     """Say whether clocks of some place changed like this between two moments, or the zone was set by hand."""
     was, now = was or f"UTC{before[:3]}:{before[3:]}", now or f"UTC{after[:3]}:{after[3:]}"
     moved = f"the server's clock changed from {was} to {now}"
-    places = _places(_minutes(before), _minutes(after), since, until)
+    places = _that_changed(_minutes(before), _minutes(after), since, until)
     if places:
         return {
             "detail": f"{moved}, as clocks did then in {', '.join(places[:_SHOWN])}: summer or winter time",
@@ -266,10 +254,13 @@ def _minutes(shift: str) -> int:
     return (-1 if shift[0] == "-" else 1) * (int(shift[1:3]) * 60 + int(shift[3:5]))
 
 
-def _places(before: int, after: int, since: datetime, until: datetime) -> list[str]:
+def _that_changed(before: int, after: int, since: datetime, until: datetime) -> list[str]:
     """Return places whose clocks stood at one offset at a moment and at another at a later one."""
-    known = sorted(name for name in available_timezones() if name.startswith(_FOLDERS))
-    found = [name for name in known if _at(name, since) == before and _at(name, until) == after]
+    found = [
+        name
+        for name in sorted(places())
+        if offset_minutes(name, since) == before and offset_minutes(name, until) == after
+    ]
     large = {
         "Europe/Paris": 0,
         "Europe/Berlin": 0,
@@ -279,8 +270,3 @@ def _places(before: int, after: int, since: datetime, until: datetime) -> list[s
         "America/Los_Angeles": 0,
     }
     return sorted(found, key=lambda name: (large.get(name, 1), name))
-
-
-def _at(name: str, when: datetime) -> int:
-    shift = when.astimezone(ZoneInfo(name)).utcoffset()
-    return int(shift.total_seconds()) // 60 if shift else 0

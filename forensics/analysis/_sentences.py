@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from forensics.analysis._words import reason
+from forensics.analysis._words import HIDDEN, reason
 from forensics.model import CONFIDENCES
 from forensics.text import counted, were
 
@@ -18,16 +18,9 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 SURE, LIKELY, POSSIBLE = CONFIDENCES
 NEVER_CUT: Final = frozenset({"rare_origin", "opsec_slip"})
-_SHORT_S: Final = 300
-_NEAR_S: Final = 86_400
 _SHOWN: Final = 4
 _OF_ONE_KIND: Final = 3
 """Operators or owners that have a sentence each; the others share one, so that ten sentences tell of more than one thing."""
-
-_HIDDEN: Final = (
-    "len([x for x in string_split(coalesce(anonymity, ''), '; ') if x <> '' AND NOT ends_with(x, 'on the day')]) > 0"
-)
-"""SQL: some list had the address on the day; reasons of other days are told, and counted nowhere."""
 
 
 def asked(db: duckdb.DuckDBPyConnection, query: str) -> list[Row]:
@@ -56,42 +49,6 @@ def proofs_of(row: Row) -> list[Row]:
     return found
 
 
-def rare_origins(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
-    """Tell each rare origin: what it did, for how long, and whether it belongs to the operator."""
-    found = asked(
-        db,
-        """SELECT s.*, c.operator_id, c.session_uid, c.since, c.until, m.locators, m.time FROM sources s
-        JOIN milestones m ON m.milestone = 'rare_origin' AND m.source_ip = s.source_ip
-        LEFT JOIN (SELECT * FROM chain QUALIFY row_number() OVER (PARTITION BY source_ip ORDER BY since) = 1) c
-             ON c.source_ip = s.source_ip
-        WHERE s.rare_grade IN ('A', 'B') OR s.role = 'operator' ORDER BY s.rare_grade, s.first_seen, s.source_ip""",
-    )
-    for row in found:
-        where = f"{row['source_ip']} ({row['rare_origin']}, grade {row['rare_grade']})"
-        proofs = [reason("the first trace of that address", 8, (row["locators"] or "").split(";")), *proofs_of(row)]
-        did = f"{counted(row['rdp_sessions'], 'RDP session')}, {counted(row['http_requests'], 'web request')}"
-        if row["session_uid"]:
-            length = int((row["until"] - row["since"]).total_seconds()) if row["until"] else None
-            stay = "" if length is None else f" of {counted(length, 'second')}"
-            said = (
-                f"On {when(row['since'])} the operator's session {row['session_uid']} was used from {where}: a contact{stay}, "
-                f"between others that came through other networks ({did})"
-            )
-            yield finding(
-                "rare_origin", said, row["role_confidence"], proofs, time=row["since"], source_ip=row["source_ip"]
-            )
-        else:
-            tie = (
-                "as an operator"
-                if row["role"] == "operator"
-                else f"no tie to the operator was found (role {row['role']})"
-            )
-            said = f"On {when(row['time'])} {where} reached the server: {did}; {tie}"
-            yield finding(
-                "rare_origin", said, row["role_confidence"], proofs, time=row["time"], source_ip=row["source_ip"]
-            )
-
-
 def alone(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
     """Tell an operator's address that stands alone in its country or system among all addresses of the case."""
     found = asked(
@@ -113,42 +70,13 @@ def alone(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
         )
 
 
-def slips(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
-    """Tell short stays from a place of their own, near others of the same operator that came through other networks."""
-    found = asked(
-        db,
-        f"""WITH seen AS (SELECT *, count(*) OVER (PARTITION BY operator_id) AS stays,
-               count(*) OVER (PARTITION BY operator_id, source_ip) AS times,
-               count(*) OVER (PARTITION BY operator_id, country_iso_code) AS of_country,
-               least(epoch(since) - epoch(lag(coalesce(until, since)) OVER w), epoch(lead(since) OVER w) - epoch(until)) AS near
-            FROM chain WINDOW w AS (PARTITION BY operator_id ORDER BY since, session_uid, source_ip))
-        SELECT * FROM seen WHERE rare_grade IS NULL AND anonymity IS NULL AND stays >= 4 AND times = 1 AND of_country = 1
-            AND until IS NOT NULL AND epoch(until) - epoch(since) <= {_SHORT_S} AND near BETWEEN 0 AND {_NEAR_S} ORDER BY since""",
-    )
-    for row in found:
-        length = int((row["until"] - row["since"]).total_seconds())
-        place = row["country_iso_code"] or "a country no witness names"
-        said = (
-            f"On {when(row['since'])} {row['source_ip']} ({place}) used session {row['session_uid']} for {counted(length, 'second')}, once, from "
-            "no known proxy, near stays from other networks: it may be the operator's own"
-        )
-        yield finding(
-            "opsec_slip",
-            said,
-            POSSIBLE,
-            [reason("its only stay, the only one from that country, and short", 5, [row["locator"]])],
-            time=row["since"],
-            source_ip=row["source_ip"],
-        )
-
-
 def operators(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
     """Tell who came how often, from where."""
     found = asked(
         db,
         f"""SELECT operator_id, count(DISTINCT source_ip) AS addresses, count(DISTINCT session_uid) AS sessions, min(since) AS first,
                max(coalesce(until, since)) AS last, list(DISTINCT country_iso_code ORDER BY country_iso_code) AS countries,
-               count(DISTINCT source_ip) FILTER (WHERE {_HIDDEN}) AS anonymous, arg_min(locator, since) AS locator
+               count(DISTINCT source_ip) FILTER (WHERE {HIDDEN}) AS anonymous, arg_min(locator, since) AS locator
         FROM chain GROUP BY operator_id ORDER BY sessions DESC, operator_id""",
     )
     for row in found[:_OF_ONE_KIND]:
@@ -263,7 +191,7 @@ def tests(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
             f"{kinds[one['milestone']]} on {when(one['time'])} from {one['source_ip']}" for one in stones
         )
         reasons = [reason(one["detail"], 6, locators_of(one)) for one in stones]
-        yield finding("tests", f"The operator tested it {steps}", LIKELY, reasons, time=stones[0]["time"])
+        yield finding("tests", f"The operator tested the command path {steps}", LIKELY, reasons, time=stones[0]["time"])
 
 
 def machine(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
@@ -280,18 +208,39 @@ def machine(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
 
 
 def hours(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
-    """Tell the offsets that the hours would fit."""
-    found = asked(db, "SELECT * FROM zones WHERE candidate ORDER BY fit DESC, offset_minutes")
+    """Tell the offsets that the hours would fit, each with its fit, and what the other witnesses say against or for them."""
+    found = asked(db, "SELECT * FROM zones WHERE candidate ORDER BY fit DESC, clock NULLS FIRST, offset_minutes")
     if not found:
         return
-    offsets = some([f"UTC{row['offset']}" for row in found])
-    said_by = [
-        f"UTC{row['offset']}"
-        for row in asked(db, "SELECT * FROM zones WHERE client_sessions > 0 ORDER BY client_sessions DESC")
-    ]
-    client = f"; the clients' own clocks stood at {some(said_by)}" if said_by else ""
-    said = f"The operator's hours on {counted(found[0]['active_days'], 'day')} would fit a working day at {offsets}{client}"
+    listed = some([f"UTC{row['offset']} (fit {row['fit']:.2f}{_clock(row)})" for row in found])
+    said = f"The operator's hours on {counted(found[0]['active_days'], 'day')} would fit a working day at {listed}"
+    said += _beside(db, "client_sessions > 0", "the clients' own clocks stood at", {row["offset"] for row in found})
+    said += _beside(
+        db,
+        "addresses IS NOT NULL",
+        "the addresses that no list calls a proxy lay where clocks stood at",
+        {row["offset"] for row in found},
+    )
     yield finding("hours", said, found[0]["confidence"], proofs_of(found[0]))
+
+
+def _clock(row: Row) -> str:
+    return f", the clock of {row['clock']}" if row["clock"] else ""
+
+
+def _beside(db: duckdb.DuckDBPyConnection, where: str, said: str, candidates: set[str]) -> str:
+    """Say where another witness puts the clock, and whether the hours agree."""
+    offsets = [
+        row["offset"]
+        for row in asked(db, f"SELECT * FROM zones WHERE {where} AND clock IS NULL ORDER BY offset_minutes")
+    ]
+    if not offsets:
+        return ""
+    agree = [one for one in offsets if one in candidates]
+    verdict = (
+        "which agrees" if len(agree) == len(offsets) else "which in part agrees" if agree else "which contradicts that"
+    )
+    return f"; {said} {some([f'UTC{one}' for one in offsets])}, {verdict}"
 
 
 def nothing() -> Row:

@@ -107,11 +107,24 @@ def limits(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
     yield from _no_command(db)
     yield from _unread(db)
     yield from _far_databases(db)
+    yield from _thin_hours(db)
     said = (
         "An address is where a connection came from, not who sat there: behind each may stand a proxy; client names, zones and screens are "
         "the client's own words"
     )
     yield finding("limit", said, SURE, [])
+
+
+def _thin_hours(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
+    """Say that there are acts, but not enough of them for hours of work."""
+    for row in asked(
+        db, "SELECT * FROM zones WHERE NOT (SELECT bool_or(candidate) FROM zones) ORDER BY offset_minutes LIMIT 1"
+    ):
+        said = (
+            f"Not enough evidence for working hours or a time zone: {counted(row['acts'], 'act')} of the operator on "
+            f"{counted(row['active_days'], 'day')}"
+        )
+        yield finding("limit", said, SURE, [])
 
 
 def _kept_by_holes(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:

@@ -32,6 +32,11 @@ TRAILING: Final = timedelta(seconds=30)
 CLOCK_STEP: Final = timedelta(seconds=5)
 """Time services correct the clock by less all the time; a step over it is told."""
 
+HIDDEN: Final = (
+    "len([x for x in string_split(coalesce(anonymity, ''), '; ') if x <> '' AND NOT ends_with(x, 'on the day')]) > 0"
+)
+"""SQL: some list had the address on the day; reasons of other days are told, and counted nowhere."""
+
 FOLD: Final = timedelta(minutes=10)
 """Like requests closer than this are one row of the timeline, with their count."""
 

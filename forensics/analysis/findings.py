@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from forensics.analysis import _sentences as say
 from forensics.analysis import _sentences_of_logs as of_logs
+from forensics.analysis import _slips as slips
 from forensics.analysis._words import because
 from forensics.answers import FINDINGS
 from forensics.model import CONFIDENCES, Rule
@@ -24,8 +25,8 @@ _MOST: Final = 10
 """Findings beyond the opening ones stay in the tables; limits are always told."""
 
 _QUESTIONS: Final[tuple[Callable[[duckdb.DuckDBPyConnection], Iterable[say.Row]], ...]] = (
-    say.rare_origins,
-    say.slips,
+    slips.rare_origins,
+    slips.slips,
     say.operators,
     say.owners,
     say.installation,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def _run(db: duckdb.DuckDBPyConnection) -> pa.Table:
     acts: dict[tuple[int, int], int] = defaultdict(int)
     days: dict[tuple[int, int], set[date]] = defaultdict(set)
-    for slot in slots(db):
+    for slot, _ in slots(db):
         key = slot.isoweekday(), slot.hour
         acts[key] += 1
         days[key].add(slot.date())

@@ -38,7 +38,7 @@ def heat(db: duckdb.DuckDBPyConnection) -> Heat | None:
         for number, name in enumerate(DAYS, 1)
     ]
     query = (
-        'SELECT "offset", offset_minutes, fit, client_sessions FROM zones WHERE candidate OR client_sessions > 0 '
+        'SELECT "offset", offset_minutes, fit, client_sessions FROM zones WHERE clock IS NULL AND (candidate OR client_sessions > 0) '
         "ORDER BY client_sessions = 0, fit DESC, offset_minutes"
     )
     zones = []
