@@ -22,11 +22,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
 KINDS: Final[Mapping[str, pa.Schema]] = {"events": EVENTS, "rejects": REJECTS, "skips": SKIPS}
 _ROWS_A_GROUP: Final = 1 << 20
 _DICTIONARY: Final = [f.name for f in EVENTS if pa.types.is_dictionary(f.type)]
 # Offsets and line numbers grow steadily: their differences take a byte or two where the values take eight.
 _ENCODING: Final = {"log_offset": "DELTA_BINARY_PACKED", "log_ordinal": "DELTA_BINARY_PACKED"}
+_SOME: Final = 4096
 _STATISTICS: Final = ["time", "evidence_id"]
 
 
@@ -116,26 +119,37 @@ class PartWriter:
 
 
 def canonical(table: pa.Table) -> pa.Table:
-    """Return the same rows with one chunk a column, and dictionaries that hold what is used, in the order of its first row."""
-    table = table.unify_dictionaries().combine_chunks()
-    for at, kind in enumerate(table.schema):
-        if pa.types.is_dictionary(kind.type) and table.num_rows:
-            held = table.column(at).chunk(0)
-            ordered = _ordered(held)
-            if ordered is not held:
-                table = table.set_column(at, kind, ordered)
-    return table
+    """Return the same rows with one chunk a column, and dictionaries that hold what is used, in the order of their first row."""
+    if not table.num_rows:
+        return table.combine_chunks()
+    twins = _twins(table)
+    apart = table.drop_columns([*twins]).unify_dictionaries().combine_chunks()
+    made: dict[str, pa.Array] = {}
+    for name in apart.column_names:
+        held = apart.column(name).chunk(0)
+        made[name] = _ordered(held) if pa.types.is_dictionary(held.type) else held
+    made |= {name: made[other] for name, other in twins.items()}
+    return pa.Table.from_arrays([made[name] for name in table.column_names], schema=table.schema)
+
+
+def _twins(table: pa.Table) -> dict[str, str]:
+    """Return the columns that are equal to another: an address is mostly written as it is normalised."""
+    names = {"source_ip", "source_address"}
+    if names <= set(table.column_names) and table.column("source_ip").equals(table.column("source_address")):
+        return {"source_address": "source_ip"}
+    return {}
 
 
 def _ordered(held: pa.DictionaryArray) -> pa.DictionaryArray:
     size = len(held.dictionary)
-    if not size:
+    if not size or (size == 1 and held.null_count < len(held)):
         return held
     indices = held.indices
     codes = (indices.drop_null() if indices.null_count else indices).to_numpy()
-    first = np.full(size, len(codes))
-    # Of several values for one place numpy keeps the last: going backwards, the first row.
-    first[codes[::-1]] = np.arange(len(codes) - 1, -1, -1)
+    # The few values of most columns all stand among the first rows.
+    first = _first_rows(codes[:_SOME], size)
+    if len(codes) > _SOME and not bool(np.all(first < _SOME)):
+        first = _first_rows(codes, size)
     used = int(np.count_nonzero(first < len(codes)))
     if used == size and bool(np.all(first[1:] > first[:-1])):
         return held
@@ -145,6 +159,14 @@ def _ordered(held: pa.DictionaryArray) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(
         pa.array(rank).take(indices), held.dictionary.take(pa.array(order[:used])), safe=False
     )
+
+
+def _first_rows(codes: NDArray[np.int32], size: int) -> NDArray[np.int64]:
+    """Return the first place of each code up to `size`, for those that have none the number of codes."""
+    first = np.full(size, len(codes))
+    # Of several values for one place numpy keeps the last: going backwards, the first row.
+    first[codes[::-1]] = np.arange(len(codes) - 1, -1, -1)
+    return first
 
 
 @dataclass(frozen=True, slots=True)
