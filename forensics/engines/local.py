@@ -14,6 +14,7 @@ from itertools import chain, islice
 from types import ModuleType
 from typing import TYPE_CHECKING, TypeVar
 
+from forensics.engines._lending import lend
 from forensics.errors import ForensicsError
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ def _pool(work: Callable[[J], R], first: list[J], rest: Iterator[J], workers: in
     methods = multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
     if "forkserver" in methods:
-        context.set_forkserver_preload([_START, "forensics.parse"])
+        context.set_forkserver_preload([_START, "forensics.parse", "forensics.parsers._loaded"])
+    lend()
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=import_module, initargs=(_START,))
     waiting: deque[Future[R]] = deque()
     try:

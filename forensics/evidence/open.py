@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from forensics.stream import Stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from mmap import mmap
 
     from forensics.stream import Readable
 
@@ -65,20 +65,29 @@ def open_both(
 class Held:
     """The bytes of a span that were inflated already, and the damage that its stream broke off with behind them."""
 
-    data: bytes
+    data: bytes | mmap
     damage: tuple[str, str] | None = None
 
 
-class _HeldBytes(io.BytesIO):
-    damage: tuple[str, str] | None = None
+class _HeldBytes:
+    def __init__(self, held: Held) -> None:
+        self.damage = held.damage
+        self._left = memoryview(held.data)
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        count = min(len(buffer), len(self._left))
+        buffer[:count] = self._left[:count]
+        self._left = self._left[count:]
+        return count
+
+    def close(self) -> None:
+        self._left.release()
 
 
 def open_span(span: Span, feed: Callable[[memoryview], None] | None = None, held: Held | None = None) -> Stream:
     """Open the stream of one span, standing at its first byte; `held` if its bytes are at hand."""
     if held is not None:
-        raw = _HeldBytes(held.data)
-        raw.damage = held.damage
-        return Stream(raw, span.start, None, feed)
+        return Stream(_HeldBytes(held), span.start, None, feed)
     length = None if span.stop is None else span.stop - span.start
     return Stream(_readable(span.evidence, span.start), span.start, length, feed)
 
