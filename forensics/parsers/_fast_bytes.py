@@ -42,20 +42,34 @@ def clf_times(text: NDArray[np.uint8]) -> tuple[Ints, Bools]:
         good &= text[:, column] == mark
     sign = text[:, 27]
     good &= (sign == 0x2B) | (sign == 0x2D)
-    name = text[:, 3].astype(np.int64) | (text[:, 4].astype(np.int64) << 8) | (text[:, 5].astype(np.int64) << 16)
-    found = np.minimum(np.searchsorted(_MONTHS_SORTED, name), 11)
-    good &= _MONTHS_SORTED[found] == name
-    month = _MONTH_ORDER[found] + 1
+    month = month_numbers(text, 3, good)
     day, year = d[:, 0] * 10 + d[:, 1], d[:, 7] * 1000 + d[:, 8] * 100 + d[:, 9] * 10 + d[:, 10]
     hour, minute, second = d[:, 12] * 10 + d[:, 13], d[:, 15] * 10 + d[:, 16], d[:, 18] * 10 + d[:, 19]
     off_hour, off_minute = d[:, 28] * 10 + d[:, 29], d[:, 30] * 10 + d[:, 31]
     offset = np.where(sign == 0x2D, -1, 1) * (off_hour * 60 + off_minute)
-    leap = ((year % 4 == 0) & (year % 100 != 0)) | (year % 400 == 0)
-    good &= (day >= 1) & (day <= _MONTH_DAYS[month] + ((month == 2) & leap))
-    good &= (hour < 24) & (minute < 60) & (second < 60) & (off_minute < 60) & (np.abs(offset) <= 18 * 60) & (year >= 1)
-    seconds = _days(year, month, day) * 86400 + hour * 3600 + minute * 60 + second - offset * 60
+    days = days_of(year, month, day, good)
+    good &= (hour < 24) & (minute < 60) & (second < 60) & (off_minute < 60) & (np.abs(offset) <= 18 * 60)
+    seconds = days * 86400 + hour * 3600 + minute * 60 + second - offset * 60
     us = seconds * SECOND_US
     return us, good & (us >= TIME_MIN_US) & (us <= TIME_MAX_US)
+
+
+def month_numbers(text: NDArray[np.uint8], column: int, good: Bools) -> Ints:
+    """Return the months 1 to 12 whose English names stand from a column on; clears `good` where none does."""
+    name = sum(text[:, column + ahead].astype(np.int64) << 8 * ahead for ahead in range(3))
+    found = np.minimum(np.searchsorted(_MONTHS_SORTED, name), 11)
+    good &= _MONTHS_SORTED[found] == name
+    result: Ints = _MONTH_ORDER[found] + 1
+    return result
+
+
+def days_of(year: Ints, month: Ints, day: Ints, good: Bools) -> Ints:
+    """Return days since 1970-01-01; clears `good` where there is no such day."""
+    leap = ((year % 4 == 0) & (year % 100 != 0)) | (year % 400 == 0)
+    known = np.clip(month, 0, 12)
+    good &= (month >= 1) & (month <= 12) & (year >= 1)
+    good &= (day >= 1) & (day <= _MONTH_DAYS[known] + ((month == 2) & leap))
+    return _days(year, month, day)
 
 
 def _days(year: Ints, month: Ints, day: Ints) -> Ints:
@@ -77,13 +91,9 @@ def utc_times(a: NDArray[np.uint8], date: Ints, time: Ints) -> tuple[Ints, Bools
         good &= d[:, column] == mark - 0x30
     year, month, day = digits[:, :4] @ [1000, 100, 10, 1], digits[:, 4:6] @ [10, 1], digits[:, 6:8] @ [10, 1]
     hour, minute, second = (digits[:, at : at + 2] @ [10, 1] for at in (8, 10, 12))
-    leap = ((year % 4 == 0) & (year % 100 != 0)) | (year % 400 == 0)
-    known = np.clip(month, 0, 12)
-    good &= (
-        (month >= 1) & (month <= 12) & (day >= 1) & (day <= _MONTH_DAYS[known] + ((month == 2) & leap)) & (year >= 1)
-    )
+    days = days_of(year, month, day, good)
     good &= (hour < 24) & (minute < 60) & (second < 60)
-    us = (_days(year, month, day) * 86400 + hour * 3600 + minute * 60 + second) * SECOND_US
+    us = (days * 86400 + hour * 3600 + minute * 60 + second) * SECOND_US
     return us, good & (us >= TIME_MIN_US) & (us <= TIME_MAX_US)
 
 

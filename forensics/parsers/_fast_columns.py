@@ -20,7 +20,10 @@ _FEW: Final = 400
 
 
 def texts(
-    buffer: bytearray, start: NDArray[np.int64], end: NDArray[np.int64], absent: NDArray[np.bool_] | None = None
+    buffer: bytearray | pa.Buffer,
+    start: NDArray[np.int64],
+    end: NDArray[np.int64],
+    absent: NDArray[np.bool_] | None = None,
 ) -> pa.StringArray:
     """Return buffer[start:end] of each row as text; rows ascend and do not overlap, and hold valid UTF-8.
 
@@ -34,6 +37,18 @@ def texts(
     whole = pa.Array.from_buffers(pa.string(), 2 * count, [None, pa.py_buffer(offsets), pa.py_buffer(buffer)])
     wanted = np.arange(0, 2 * count, 2)
     return whole.take(pa.array(wanted) if absent is None else pa.array(wanted, mask=absent))
+
+
+def cut_at_mark(whole: pa.StringArray) -> dict[str, pa.Array]:
+    """Cut targets at their first question mark; the query of one without is null."""
+    offsets = np.frombuffer(whole.buffers()[1], np.int32)[whole.offset : whole.offset + len(whole) + 1]
+    data = whole.buffers()[2] or pa.py_buffer(b"")
+    start, end = offsets[:-1].astype(np.int64), offsets[1:].astype(np.int64)
+    marks = np.append(np.flatnonzero(np.frombuffer(data, np.uint8) == 0x3F), np.iinfo(np.int32).max)
+    mark = marks[np.searchsorted(marks, start)]
+    has = mark < end
+    cut = np.where(has, mark, end)
+    return {"url_path": texts(data, start, cut), "url_query": texts(data, np.where(has, cut + 1, end), end, ~has)}
 
 
 def constant(value: str, count: int) -> pa.DictionaryArray:

@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from forensics.parsers._fast_columns import coded, constant, nulls
-from forensics.parsers._field_vectors import HEADERS, at_once
-from forensics.parsers._proxies import is_claim
-from forensics.parsers._valve_rows import NotALine, Row, keep, outcome, reader_of
+from forensics.parsers._field_roles import Role, roles_of
+from forensics.parsers._field_vectors import add_milliseconds, at_once, kept, milliseconds
+from forensics.parsers._valve_rows import PEER, NotALine, Row, outcome, reader_of
 from forensics.parsers._valve_split import fits
 from forensics.schemas import EVENTS
 
@@ -32,70 +32,69 @@ if TYPE_CHECKING:
     Columns = dict[str, pa.Array]
 
 _OUTCOMES: Final = ("success", "failure", "unknown")
-_OF_ONE_ROW: Final[Mapping[str, frozenset[str]]] = {
-    "a": frozenset({"source_ip"}),
-    "h": frozenset({"source_ip"}),
-    "t": frozenset({"time"}),
-    "T": frozenset({"duration_us"}),
-    "r": frozenset({"http_request_method", "url_path", "http_version"}),
-    "uri": frozenset({"url_path"}),
-    "U": frozenset({"url_path"}),
-    "q": frozenset({"url_query"}),
-    "query": frozenset({"url_query"}),
-    "m": frozenset({"http_request_method"}),
-    "H": frozenset({"http_version"}),
-    "s": frozenset({"http_response_status_code"}),
-    "b": frozenset({"http_response_bytes"}),
-    "B": frozenset({"http_response_bytes"}),
-    "u": frozenset({"user_name"}),
-    "v": frozenset({"host_name"}),
-}
 
 
 def plan(fields: Sequence[Field], proxies: str) -> bool:
     """Say whether each field can be read apart from the others: no column has two sources, no field stands twice."""
-    taken: set[str] = set()
-    names: set[str] = set()
-    for field in fields:
-        if field.name in names or (proxies and is_claim(field)):
-            return False
-        names.add(field.name)
-        columns = _columns_of(field)
-        if columns & taken:
-            return False
-        taken |= columns
-    return True
-
-
-def _columns_of(field: Field) -> frozenset[str]:
-    if field.letter == "i":
-        column = HEADERS.get(field.key.lower())
-        return frozenset({column}) if column else frozenset()
-    if reader_of(field) is keep:
-        return frozenset()
-    return _OF_ONE_ROW.get(field.letter, frozenset())
+    roles = roles_of(fields, proxies)
+    return roles is not None and set(roles) <= {Role.FILLS} and len({field.name for field in fields}) == len(fields)
 
 
 def columns_of(
-    fields: Sequence[Field], values: Sequence[pa.StringArray], zone: str, size: int
+    fields: Sequence[Field],
+    values: Sequence[pa.StringArray],
+    zone: str,
+    size: int,
+    roles: Sequence[Role] | None = None,
 ) -> tuple[Columns, Bools]:
     """Return the columns that the fields fill in `size` rows, and which rows hold a value that its field cannot have.
 
-    `values` hold text for every row. The columns of a row that is marked are worth nothing.
+    `values` hold text for every row. The columns of a row that is marked are worth nothing. Without `roles` every field
+    fills its columns.
     """
     bad = np.zeros(size, bool)
     columns: Columns = {}
     pieces: dict[str, pa.Array] = {}
-    for field, texts in zip(fields, values, strict=True):
-        made = at_once(field, texts, bad)
-        if made is None:
-            made = _by_distinct(field, texts, zone, bad)
-        kept = made.pop("rest", None)
-        if kept is not None:
-            pieces[field.name] = kept
-        columns |= made
+    added = None
+    for field, texts, role in zip(fields, values, roles or [Role.FILLS] * len(fields), strict=True):
+        if role is Role.ADDS:
+            added = milliseconds(texts, bad)
+            continue
+        if role is Role.KEPT:
+            made = kept(field, texts, bad) or _kept_by_distinct(field, texts, bad)
+        else:
+            made = at_once(field, texts, zone, bad) or _by_distinct(field, texts, zone, bad)
+        piece = made.pop("rest", None)
+        if piece is not None:
+            pieces[field.name] = piece
+        if role is not Role.CHECKED:
+            columns |= made
+    if added is not None and "time" in columns:
+        add_milliseconds(columns, added, bad)
+    if roles is not None and Role.KEPT in roles:
+        _mark_undecided(fields, roles, columns, bad)
     columns["unmapped"] = _unmapped(pieces, size)
     return columns, bad
+
+
+def _mark_undecided(fields: Sequence[Field], roles: Sequence[Role], columns: Columns, bad: Bools) -> None:
+    """Mark rows whose source or duration a later field has to tell, since the first names none."""
+    told = {"source_ip": "ah", "duration_us": "T"}
+    for column, letters in told.items():
+        shared = [(f, role) for f, role in zip(fields, roles, strict=True) if f.letter in letters]
+        later = any(role is Role.KEPT for _, role in shared)
+        if later and not any(f.key == PEER and role is Role.FILLS for f, role in shared):
+            bad |= True if column not in columns else columns[column].is_null().to_numpy(zero_copy_only=False)
+
+
+def _kept_by_distinct(field: Field, texts: pa.StringArray, bad: Bools) -> Columns:
+    """Keep the values that the field can have."""
+    encoded = texts.dictionary_encode()
+    names = encoded.dictionary.to_pylist()
+    wrong = np.array([not fits(name.encode(), field) for name in names], bool)
+    bad |= wrong[encoded.indices.to_numpy()]
+    pieces = [None if name == "-" else json.dumps({field.name: name}, ensure_ascii=False)[1:-1] for name in names]
+    return {"rest": pa.array(pieces, pa.string()).take(encoded.indices)}
 
 
 def _by_distinct(field: Field, texts: pa.StringArray, zone: str, bad: Bools) -> Columns:
@@ -107,7 +106,7 @@ def _by_distinct(field: Field, texts: pa.StringArray, zone: str, bad: Bools) -> 
     if wrong.any():
         bad |= wrong[codes.to_numpy()]
     read: list[Row] = [row or {} for row in rows]
-    names = {name for row in read for name in row} - {"rest", "flags", "held"}
+    names = {name for row in read for name in row} - {"rest", "flags", "held", "timed_by"}
     columns = {name: _column(name, read, codes) for name in sorted(names)}
     if any(row.get("flags") for row in read):
         columns["flags"] = _column("flags", [{"flags": ";".join(row.get("flags", ())) or None} for row in read], codes)

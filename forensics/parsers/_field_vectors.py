@@ -6,6 +6,7 @@ Each function says of the rows it cannot turn that they are bad; the strict path
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -13,14 +14,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from forensics.columns import TIME
+from forensics.parsers._clock_columns import clocks
 from forensics.parsers._fast_bytes import clf_times
-from forensics.parsers._fast_columns import constant, source_ips, unusual_hosts
+from forensics.parsers._fast_columns import constant, cut_at_mark, source_ips, unusual_hosts
 from forensics.parsers._valve import Kind
-from forensics.parsers._valve_rows import keep, reader_of
+from forensics.parsers._valve_rows import HEADERS, keep, reader_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from numpy.typing import NDArray
 
     from forensics.parsers._valve import Field
@@ -28,24 +28,28 @@ if TYPE_CHECKING:
     Bools = NDArray[np.bool_]
     Columns = dict[str, pa.Array]
 
-HEADERS: Final[Mapping[str, str]] = {"referer": "http_request_referrer", "user-agent": "user_agent_original"}
 _NOTHING: Final = pa.scalar(None, pa.string())
-_SHAPES: Final[Mapping[str, str]] = {
-    "any": r"(?s)^.*$",
-    "count": r"^(?:[0-9]{1,18}|-)$",
-    "dash": r"^-$",
-}
+_SHAPES: Final = frozenset({"any", "count", "dash"})
+_COUNT: Final = r"^(?:[0-9]{1,18}|-)$"
+_COUNT_DIGITS: Final = 18
+_DASH: Final = 0x2D
+_CLF: Final = r"(?s)^\[[0-9]{2}/[^ ]{3}/[0-9]{4}:[0-9]{2}:[0-9]{2}:[0-9]{2} [+-][0-9]{4}\]$"
 _HOST_BYTES: Final = np.zeros(256, bool)
 _HOST_BYTES[list(b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.:%_-[]")] = True
-_PLAIN: Final = r"^[ !#-\[\]-~]*$"
-"""Text that JSON writes as it is."""
+_PLAIN: Final = np.zeros(256, bool)
+"""Bytes of a text that JSON writes as it is: ASCII from the blank on, no quote, no backslash."""
+_PLAIN[0x20:0x7F] = True
+_PLAIN[[0x22, 0x5C]] = False
 _REQUEST: Final = r"^(?P<method>[A-Za-z]+) (?P<path>[^ ?]*)(?P<mark>\??)(?P<query>[^ ]*) HTTP/(?P<version>[0-9.]+)$"
 # `clf_times` wants bytes 0 to 23, then 18 to 25 once more; the opening bracket stands before them.
 _CLF_BYTES: Final = np.concatenate([np.arange(24), np.arange(18, 26)]) + 1
 
 
-def at_once(field: Field, texts: pa.StringArray, bad: Bools) -> Columns | None:
-    """Return the columns of a field whose values can be turned as a whole, None for others; marks rows in `bad`."""
+def at_once(field: Field, texts: pa.StringArray, zone: str, bad: Bools) -> Columns | None:
+    """Return the columns of a field whose values can be turned as a whole, None for others; marks rows in `bad`.
+
+    `zone` places times without offset.
+    """
     header = HEADERS.get(field.key.lower()) if field.letter == "i" else None
     if header is not None:
         return {header: _dash_to_null(texts.dictionary_encode())}
@@ -57,6 +61,10 @@ def at_once(field: Field, texts: pa.StringArray, bad: Bools) -> Columns | None:
         return {"http_response_bytes": _counts(texts, bad)}
     if field.letter in {"U", "query"}:
         return {"url_path" if field.letter == "U" else "url_query": without_dash(texts)}
+    if field.letter == "Uq":
+        return _path_and_query(texts)
+    if field.kind is Kind.CLOCK:
+        return clocks(field.key, texts, zone, bad)
     if field.kind is Kind.TIME:
         return _times(texts, bad)
     return _requests(texts, bad) if field.letter == "r" else None
@@ -102,7 +110,7 @@ def _odd_hosts(names: pa.StringArray) -> NDArray[np.int64]:
 
 
 def _counts(texts: pa.StringArray, bad: Bools) -> pa.Array:
-    _mark(pc.match_substring_regex(texts, _SHAPES["count"]), bad)
+    _mark(pc.match_substring_regex(texts, _COUNT), bad)
     good = pc.match_substring_regex(texts, r"^[0-9]{1,18}$")
     return pc.if_else(good, texts, _NOTHING).cast(pa.int64())
 
@@ -119,6 +127,17 @@ def _requests(texts: pa.StringArray, bad: Bools) -> Columns:
         "url_query": pc.if_else(pc.equal(mark, "?"), query, _NOTHING),
         "http_version": version.dictionary_encode(),
     }
+
+
+def _path_and_query(whole: pa.StringArray) -> Columns:
+    """Cut targets at their first question mark; a dash behind a path may stand for no query."""
+    columns = cut_at_mark(whole)
+    path, query = columns["url_path"], columns["url_query"]
+    unsure = pc.and_(pc.and_(pc.is_null(query), pc.ends_with(path, "-")), pc.not_equal(path, "-"))
+    columns["url_path"] = without_dash(path)
+    if pc.any(unsure).as_py():
+        columns["flags"] = pc.if_else(unsure, pa.scalar("ambiguous"), _NOTHING).dictionary_encode()
+    return columns
 
 
 def _times(texts: pa.StringArray, bad: Bools) -> Columns | None:
@@ -145,10 +164,54 @@ def _times(texts: pa.StringArray, bad: Bools) -> Columns | None:
 def _kept(field: Field, texts: pa.StringArray, bad: Bools) -> Columns | None:
     """Return the parts of `unmapped` that a field brings; None if a text needs escapes or its shape a closer look."""
     shape = field.shape if field.kind is Kind.TOKEN else "any"
-    if shape not in _SHAPES or not pc.all(pc.match_substring_regex(texts, _PLAIN)).as_py():
+    data = np.frombuffer(texts.buffers()[2] or b"", np.uint8)
+    if shape not in _SHAPES or not _PLAIN[data].all():
         return None
-    if shape != "any":
-        _mark(pc.match_substring_regex(texts, _SHAPES[shape]), bad)
+    if shape == "dash":
+        _mark(pc.equal(texts, "-"), bad)
+    elif shape == "count":
+        _mark_counts(texts, data, bad)
     opening = json.dumps(field.name, ensure_ascii=False) + ': "'
     piece = pc.binary_join_element_wise(pa.scalar(opening), texts, pa.scalar('"'), "")
     return {"rest": pc.if_else(pc.equal(texts, "-"), _NOTHING, piece)}
+
+
+def _mark_counts(texts: pa.StringArray, data: NDArray[np.uint8], bad: Bools) -> None:
+    """Mark what is no number of 1 to 18 digits and no lone dash."""
+    offsets = np.frombuffer(texts.buffers()[1], np.int32)[texts.offset : texts.offset + len(texts) + 1]
+    size = np.diff(offsets)
+    bad |= (size < 1) | (size > _COUNT_DIGITS)
+    others = np.flatnonzero((data < 0x30) | (data > 0x39))
+    rows = np.searchsorted(offsets, others, "right") - 1
+    inside = (rows >= 0) & (rows < len(texts))
+    rows, others = rows[inside], others[inside]
+    bad[rows[(size[rows] != 1) | (data[others] != _DASH)]] = True
+
+
+def kept(field: Field, texts: pa.StringArray, bad: Bools) -> Columns | None:
+    """Return what a field brings whose column another one fills: its text. None if its shape wants a closer look."""
+    if field.kind is Kind.CLOCK:
+        return None
+    if field.kind is Kind.TIME:
+        _mark(pc.match_substring_regex(texts, _CLF), bad)
+    elif field.shape == "host":
+        odd = _odd_hosts(texts)
+        bad[odd] = True
+    elif field.kind is Kind.TOKEN and field.shape not in _SHAPES:
+        return None
+    return _kept(replace(field, shape="any") if field.shape == "host" else field, texts, bad)
+
+
+def milliseconds(texts: pa.StringArray, bad: Bools) -> pa.StringArray:
+    """Check milliseconds of their own."""
+    _mark(pc.match_substring_regex(texts, "^[0-9]{1,3}$"), bad)
+    return texts
+
+
+def add_milliseconds(columns: Columns, added: pa.StringArray, bad: Bools) -> None:
+    """Add them to the time, and to how it was written."""
+    number = pc.if_else(pa.array(~bad), added, "0").cast(pa.int64()).to_numpy()
+    us = columns["time"].cast(pa.int64()).to_numpy(zero_copy_only=False)
+    written = columns["time_original"].cast(pa.string())
+    columns["time"] = pa.array(us + number * 1000).cast(TIME)
+    columns["time_original"] = pc.binary_join_element_wise(written, added, ".").dictionary_encode()

@@ -113,6 +113,11 @@ KEYED: Final[Mapping[str, tuple[Kind, str]]] = {
 }
 
 
+_PATH: Final = Field("U", "", *PLAIN["U"])
+TARGET: Final = Field("Uq", "", Kind.FREE, written="%U%q")
+"""A path and, next to it, the query that brings its own question mark: the first one parts them, for no path holds one."""
+
+
 @cache
 def compile_pattern(text: str) -> Pattern:
     """Compile a pattern, `common` or `combined`; UsageError if it holds no directive."""
@@ -132,7 +137,10 @@ def compile_pattern(text: str) -> Pattern:
         if literal:
             tokens.append(literal.encode())
             literal = ""
-        tokens.append(token)
+        if token.name == "%q" and tokens and tokens[-1] == _PATH:
+            tokens[-1] = TARGET
+        else:
+            tokens.append(token)
     if literal:
         tokens.append(literal.encode())
     if not any(isinstance(token, Field) for token in tokens):

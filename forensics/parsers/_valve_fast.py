@@ -17,7 +17,8 @@ from forensics.columns import TIME
 from forensics.parsers._fast_bytes import all_digits, clf_times, eight_digits, pieces_of
 from forensics.parsers._fast_bytes import word as word_of
 from forensics.parsers._fast_columns import coded, constant, texts
-from forensics.parsers._field_columns import columns_of, events_of, plan
+from forensics.parsers._field_columns import columns_of, events_of
+from forensics.parsers._field_roles import Role, roles_of
 from forensics.parsers._lines import PAD, TAIL, Block
 from forensics.parsers._valve import Kind
 from forensics.parsers._valve_cut import Cuts, cut, places_of
@@ -86,7 +87,7 @@ class _Source:
 
 def shape_of(pattern: Pattern, proxies: str = "") -> Shape | None:
     """Return how the fast path cuts lines of a pattern; None where the strict path must read all of them."""
-    return cut_of(pattern) if plan(pattern.fields, proxies) else None
+    return cut_of(pattern) if roles_of(pattern.fields, proxies) is not None else None
 
 
 def read(block: Block, shape: Shape, evidence_id: str, first_ordinal: int, zone: str = "") -> Fast:
@@ -125,15 +126,21 @@ def _events(block: Block, cuts: Cuts, shape: Shape, source: _Source) -> tuple[pa
     lines = _Lines(block, cuts, u, np.ones(len(cuts.row), bool))
     makers = []
     others = []
+    roles = roles_of(shape.fields, "") or ()
     for number, field in enumerate(shape.fields):
-        reader = _reader(field)
+        apart = roles[number] is Role.FILLS and not (field.kind is Kind.TIME and Role.ADDS in roles)
+        reader = _reader(field) if apart else None
         if reader is None:
             others.append(number)
         else:
             makers.append(reader(lines, cuts.opening[number], cuts.closing[number]))
     keep = np.flatnonzero(lines.ok)
     columns, bad = columns_of(
-        [shape.fields[n] for n in others], [_texts(lines, n, keep) for n in others], source.zone, len(keep)
+        [shape.fields[n] for n in others],
+        [_texts(lines, n, keep) for n in others],
+        source.zone,
+        len(keep),
+        [roles[n] for n in others],
     )
     if shape.separator != BLANK:
         for number in others:

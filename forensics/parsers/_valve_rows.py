@@ -36,10 +36,12 @@ _NULL: Final = "null"
 NO_REQUEST: Final = frozenset({"-", "null null null"})
 """What `%r` is when Tomcat read no request line: `-` from 7.0.13, the three nulls before."""
 
-_HEADERS: Final[Mapping[str, str]] = {"referer": "http_request_referrer", "user-agent": "user_agent_original"}
+HEADERS: Final[Mapping[str, str]] = {"referer": "http_request_referrer", "user-agent": "user_agent_original"}
 _NO_VERSION: Final = frozenset({"", _NULL})
 """What stands for the protocol in `%r` of a request without one (HTTP/0.9), or whose line broke before it."""
 _FIRST_ERROR: Final = 400
+_MILLISECONDS: Final = 3
+"""Digits that `%{msec_frac}t` has."""
 
 
 class NotALine(Exception):  # noqa: N818  # it is an outcome, told as one
@@ -67,7 +69,7 @@ def row_of(line: bytes, pattern: Pattern, zone: str = "", proxies: str = "") -> 
     for reader, field, raw in zip(_readers_of(pattern), fields, values, strict=True):
         reader(row, field, raw, zone)
     place(row, fields, values, proxies)
-    if ambiguous:
+    if ambiguous and "ambiguous" not in row["flags"]:
         row["flags"].append("ambiguous")
     if is_broken(line):
         row["flags"].append("broken_text")
@@ -137,24 +139,33 @@ def _time(row: Row, field: Field, raw: bytes, zone: str) -> None:
     us = clf(raw[1:-1])
     if us is None:
         raise NotALine("bad_time", decode(raw))
-    row |= {"time": us, "time_original": decode(raw[1:-1]), "time_basis": "offset_in_log"}
+    row |= {"time": us, "time_original": decode(raw[1:-1]), "time_basis": "offset_in_log", "timed_by": field}
 
 
 def _clock(row: Row, field: Field, raw: bytes, zone: str) -> None:
-    place = zone_named(zone) if zone else None
-    us, told = clock(raw, field.key, place)
-    if field.key.removeprefix("begin:").removeprefix("end:") == "msec_frac" and us is not None and "time" in row:
-        # Patterns write seconds and their milliseconds as two directives.
-        row["time"] += int(raw) * 1000
-        row["time_original"] += "." + decode(raw)
-        return
     if "time" in row:
-        keep(row, field, raw, zone)
+        if "timed_by" in row and adds_milliseconds(row["timed_by"], field) and len(raw) <= _MILLISECONDS:
+            row["time"] += int(raw) * 1000
+            row["time_original"] += "." + decode(raw)
+        else:
+            keep(row, field, raw, zone)
         return
+    us, told = clock(raw, field.key, zone_named(zone) if zone else None)
     if us is None:
         raise NotALine("bad_time", decode(raw))
     basis = "offset_in_log" if told else "zone_given" if zone else "zone_assumed"
-    row |= {"time": us, "time_original": decode(raw), "time_basis": basis}
+    row |= {"time": us, "time_original": decode(raw), "time_basis": basis, "timed_by": field}
+
+
+def adds_milliseconds(first: Field, later: Field) -> bool:
+    """Say whether a field holds the milliseconds of the whole seconds that stand in another: `%{sec}t.%{msec_frac}t`.
+
+    Both must be of the request's begin, or both of its end.
+    """
+    ends = [field.key.startswith("begin") for field in (first, later)]
+    forms = [field.key.removeprefix("begin:").removeprefix("end:") for field in (first, later)]
+    whole = first.kind is Kind.TIME or ("S" not in forms[0] and not forms[0].startswith("msec"))
+    return forms[1] == "msec_frac" and ends[0] == ends[1] and whole
 
 
 def _request(row: Row, field: Field, raw: bytes, zone: str) -> None:
@@ -182,6 +193,14 @@ def _target(row: Row, target: str) -> None:
 
 def _uri(row: Row, _field: Field, raw: bytes, _zone: str) -> None:
     _target(row, decode(raw))
+
+
+def _path_and_query(row: Row, _field: Field, raw: bytes, _zone: str) -> None:
+    text = decode(raw)
+    _target(row, text)
+    if "?" not in text and text.endswith("-") and text != "-":
+        # From 9.0.117, 10.1.54 and 11.0.21 a dash stands for no query; before, it can only be the path's.
+        row["flags"].append("ambiguous")
 
 
 def _path(row: Row, _field: Field, raw: bytes, _zone: str) -> None:
@@ -219,7 +238,7 @@ def _bytes(row: Row, _field: Field, raw: bytes, _zone: str) -> None:
 
 
 def _header(row: Row, field: Field, raw: bytes, zone: str) -> None:
-    column = _HEADERS.get(field.key.lower())
+    column = HEADERS.get(field.key.lower())
     if column is None or column in row:
         keep(row, field, raw, zone)
     else:
@@ -253,6 +272,7 @@ _READERS: Final[Mapping[str, Reader]] = {
     "{}t": _clock,
     "r": _request,
     "U": _path,
+    "Uq": _path_and_query,
     "q": _query,
     "uri": _uri,
     "query": _bare_query,
