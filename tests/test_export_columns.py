@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +12,17 @@ from xml.sax.saxutils import escape
 import pytest
 from evtx_reading import Reading
 from export_reading import through
-from export_writers import dump, evtxecmd_json, told, winlogbeat
+from export_writers import (
+    EVENTLOG,
+    EVTXECMD,
+    WINEVENT,
+    dump,
+    evtxecmd_csv,
+    evtxecmd_json,
+    powershell_csv,
+    told,
+    winlogbeat,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_evtx_json import NXLOG
@@ -18,9 +30,9 @@ from test_evtx_xml import exported, sample_logs
 
 import forensics.parsers._export_columns as columnar
 import forensics.parsers._export_reader as reader
-from forensics.model import Parser
+from forensics.model import Head, Options, Parser
 from forensics.parsers import parsers
-from forensics.parsers._rdp import LSM, SCM, SECURITY
+from forensics.parsers._rdp import CORE, LSM, SCM, SECURITY
 
 
 def both(parser: Parser, raw: bytes, **given_: Any) -> tuple[Reading, Reading, int]:
@@ -298,5 +310,118 @@ def test_xml_with_changed_bytes_is_read_alike(text: str, changes: list[tuple[int
 def test_xml_of_every_event_is_read_alike(encoding: str) -> None:
     events = [one for path in sample_logs() for one in exported(path)][::3]
     fast, strict, made = both(parsers()["evtx_xml"], "\r\n".join(events).encode(encoding))
+    agree(fast, strict)
+    assert made > 0.95 * len(strict.events)
+
+
+def spoken(event: tuple[str, Any], fields: dict[str, Any]) -> str:
+    """A message as Windows renders one, its values whatever they may be."""
+    if event[0] == SECURITY:
+        body = "".join(f"\t{label}:\t\t{text}\r\n" for label, text in zip(LABELS, fields.values(), strict=False))
+        return f"An account was logged on.\r\n\r\nSubject:\r\n{body}\r\nNew Logon:\r\n{body}Logon Type:\t\t\t10\r\n"
+    if event[0] == CORE:
+        return "The server accepted a new TCP connection from client " + " ".join(map(str, fields.values())) + "."
+    values = [*map(str, fields.values()), "C2\\op", "2", "192.0.2.9"]
+    return "Sitzung:\r\n\r\nBenutzer: {}\r\nID\uff1a{}\nAdresse : {}".format(*values)
+
+
+LABELS = ["Account Name", "Account Domain", "Logon ID", "Logon Type", "Workstation Name"]
+SPOKEN = mostly(
+    st.sampled_from([(SECURITY, "4624"), (SECURITY, "4634"), (LSM, "21"), (CORE, "131"), (SCM, "7036")]),
+    st.sampled_from([(SECURITY, "9999"), ("x", "y"), ("", ""), (f" {LSM}", "21 ")]),
+)
+SPOKEN_FIELDS = st.dictionaries(
+    st.integers(0, 9),
+    mostly(TEXTS, st.sampled_from(["\u00a0", "x\u3000", "a: b", "\uff1a", "\uf8fd:x", "192.0.2.9:1"])),
+    max_size=4,
+)
+LOCAL_TIMES = mostly(
+    st.sampled_from(["18.01.2017 12:00:00", "1/20/2017 3:04:05 PM", "2017-01-18T12:00:00Z"]),
+    st.sampled_from(["1/2/2017 3:04:05 PM", "32.01.2017 12:00:00", "", "27.03.2016 02:30:00"]),
+)
+
+
+@st.composite
+def shelled(draw: st.DrawFn) -> dict[str, str]:
+    event = draw(SPOKEN)
+    usual = st.just(spoken(event, draw(SPOKEN_FIELDS)))
+    message = draw(
+        mostly(usual, st.sampled_from(["", " ", 'a\r\n"b', 'a\r\n"', "a\rb", "\x0b: x", '","', "TimeCreated"]))
+    )
+    more = {"RecordId": draw(TEXTS), "MachineName": draw(TEXTS), "LogName": draw(TEXTS), "ActivityId": draw(TEXTS)}
+    return {"Message": message, "Id": event[1], "ProviderName": event[0], "TimeCreated": draw(LOCAL_TIMES)} | more
+
+
+CSV_JUNK = st.sampled_from(
+    [
+        '"',
+        '"x\r\n',
+        "\r\n",
+        "junk\r\n",
+        "#TYPE x\r\n",
+        powershell_csv(WINEVENT, []),
+        powershell_csv(EVENTLOG, []),
+        '""\r\n',
+        "\x00",
+        "\ufeff",
+    ]
+)
+
+
+@st.composite
+def shell_texts(draw: st.DrawFn) -> str:
+    pieces = [powershell_csv(WINEVENT, [])]
+    for one in draw(st.lists(shelled(), max_size=6)):
+        row = powershell_csv(WINEVENT, [one]).split("\r\n", 1)[1]
+        row = draw(
+            mostly(st.just(row), st.sampled_from([row[:-9] + "\r\n", row[1:], row.replace("\r\n", "\n"), row[:-2]]))
+        )
+        pieces += [row] * draw(st.integers(1, 3))
+        pieces += draw(mostly(st.just([]), st.lists(CSV_JUNK, max_size=2)))
+    return "".join(pieces)
+
+
+@st.composite
+def command_texts(draw: st.DrawFn) -> str:
+    pieces = [",".join(EVTXECMD) + "\r\n"]
+    for one in draw(st.lists(commanded(), max_size=6)):
+        out = io.StringIO()
+        cells = dict.fromkeys(EVTXECMD, "") | one | {"RecordNumber": "7", "EventRecordId": "9"}
+        quoting = draw(mostly(st.just(csv.QUOTE_MINIMAL), st.just(csv.QUOTE_ALL)))
+        csv.writer(out, quoting=quoting, lineterminator="\r\n").writerow(cells[name] for name in EVTXECMD)
+        row = draw(mostly(st.just(out.getvalue()), st.sampled_from([out.getvalue()[:-9] + "\r\n", '"x","y"\r\n'])))
+        pieces += [row] * draw(st.integers(1, 3))
+        pieces += draw(mostly(st.just([]), st.lists(CSV_JUNK, max_size=2)))
+    return "".join(pieces)
+
+
+CSV_TEXTS = st.one_of(shell_texts(), command_texts())
+
+
+@settings(max_examples=400, deadline=None)
+@given(CSV_TEXTS, st.sampled_from(["utf-8", "utf-16-le", "utf-16-be"]), st.sampled_from(["", "Europe/Berlin"]))
+def test_any_csv_is_read_alike(text: str, encoding: str, zone: str) -> None:
+    agree(*both(parsers()["evtx_csv"], text.encode(encoding, "replace"), encoding=encoding, zone=zone)[:2])
+
+
+@settings(max_examples=300, deadline=None)
+@given(CSV_TEXTS, st.lists(st.tuples(st.integers(0, 1 << 16), st.integers(0, 255)), max_size=3), st.integers(300, 9000))
+def test_csv_with_changed_bytes_is_read_alike_however_it_is_cut(
+    text: str, changes: list[tuple[int, int]], block: int
+) -> None:
+    raw = bytearray(text.encode())
+    for place, value in changes:
+        raw[place % len(raw)] = value
+    settled = parsers()["evtx_csv"].settle(Head("x", text.encode(), complete=True), (), Options())
+    whole = both(parsers()["evtx_csv"], bytes(raw), **settled)
+    agree(*whole[:2])
+    agree(*both(parsers()["evtx_csv"], bytes(raw), block=block, **settled)[:2])
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize("delimiter", [",", ";"])
+def test_csv_of_every_event_is_read_alike(encoding: str, delimiter: str) -> None:
+    events = [one for path in sample_logs() for one in told(path)][::3]
+    fast, strict, made = both(parsers()["evtx_csv"], evtxecmd_csv(events, delimiter=delimiter).encode(encoding))
     agree(fast, strict)
     assert made > 0.95 * len(strict.events)

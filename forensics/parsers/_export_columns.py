@@ -15,8 +15,7 @@ import pyarrow as pa
 from forensics.parsers._evtx_rows import key_of
 from forensics.parsers._export_fields import number_of
 from forensics.parsers._export_frame import ExportFrame, Group, Times, events
-from forensics.parsers._exported import moment_of
-from forensics.parsers._json_events import moment_by
+from forensics.parsers._export_shapes import WHOLE
 from forensics.parsers._rdp import LOGON_TYPE_OF, NETWORK, SKIPPED_LOGON_TYPES, meaning_of
 
 if TYPE_CHECKING:
@@ -25,11 +24,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from forensics.parsers._export_shapes import Slot, Tokens
-    from forensics.parsers._exported import Collected
+    from forensics.parsers._exported import Collected, Moment
 
     Ints = NDArray[np.int64]
     Bools = NDArray[np.bool_]
     Glue = tuple[bytes, ...]
+    Fields = Callable[[str, int], Mapping[str, Slot]]
 
 T = TypeVar("T")
 
@@ -42,16 +42,18 @@ _MOST_IDS: Final = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """What a shape says: where System's parts stand, by the names of `Parts`; the own fields for a provider.
+    """What a shape says: where System's parts stand, by the names of `Parts`; the own fields for a provider and an event id.
 
-    `fields` raises ValueError where they are for the strict reader. `fills`: a message may fill them. `utc`: times without a
-    zone are UTC.
+    `fields` raises ValueError where they are for the strict reader. `fills`: a message may fill them; `rendered`: a message is
+    all there is of them. `utc`: times without a zone are UTC. `log` names the log where none is said.
     """
 
     system: Mapping[str, Slot]
-    fields: Callable[[str], Mapping[str, Slot]]
+    fields: Fields
     fills: bool = False
     utc: bool = False
+    rendered: bool = False
+    log: Callable[[str], str] = field(default=lambda _provider: "")
 
 
 @dataclass(slots=True)
@@ -95,12 +97,12 @@ class Places:
 
 @dataclass(frozen=True, slots=True)
 class _Inner:
-    """The JSON texts in which some forms hold an event's own fields: of each row its text and its shape, -1 for none."""
+    """The texts in which some forms hold an event's own fields: of each row its text and its shape, -1 for none."""
 
     tokens: Tokens
     text: Ints
     code: Ints
-    fields: list[Mapping[str, Slot] | None]
+    fields: list[Fields | None]
 
 
 @dataclass(slots=True)
@@ -119,18 +121,23 @@ class _Sorted:
         return ExportFrame(self.groups, self.of[keep], (outer, self.texts[keep]), (inner, self.inner[keep]))
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Columnar:
-    """Reads the texts of one file a block at a time, as columns. `payload` cuts the JSON texts that hold the own fields."""
+    """Reads the texts of one file a block at a time, as columns.
 
-    shapes: Shapes[Learned]
-    payload: Callable[[Sequence[str]], tuple[Tokens, Bools]] | None = None
-    payload_shapes: Shapes[Mapping[str, Slot]] | None = None
+    `payload` cuts the texts that hold the own fields of some events, if they stand apart, and `payloads` are the shapes of those. `moment`
+    reads a time and says its flags, where times are of another form than `moment_of` reads.
+    """
 
-    def read(self, tokens: Tokens, places: Places, kept: Bools, out: Collected) -> Bools:
-        """Read the texts that are kept; say which of them are for the strict reader."""
-        codes, learned = self.shapes.of(tokens)
-        learned = _of_one_form(learned)
+    payloads: Shapes[Fields] | None = None
+    payload: Callable[[Sequence[str], Sequence[tuple[str, int]]], tuple[Tokens, Bools]] | None = None
+    moment: Callable[[str], tuple[Moment, str | None]] | None = None
+
+    def read(
+        self, tokens: Tokens, shapes: tuple[Ints, Sequence[Learned | None]], places: Places, kept: Bools, out: Collected
+    ) -> Bools:
+        """Read the texts that are kept; say which of them are for the strict reader. `shapes` are those of the texts."""
+        codes, learned = shapes[0], _of_one_form(shapes[1])
         texts = np.flatnonzero(np.array([one is not None for one in learned])[codes] & kept)
         left = kept.copy()
         if not len(texts):
@@ -150,7 +157,7 @@ class Columnar:
                 "log_length": pa.array(here.length),
                 "log_ordinal": pa.array(here.ordinal),
             }
-            when = _times(frame, form, out.zone)
+            when = self._times(frame, form, out.zone)
             made, wrong = events(frame, when, columns, (out.log_format, out.span.evidence.id))
             out.quick.append(made.filter(pa.array(~wrong)) if wrong.any() else made)
             left[wanted[~wrong]] = False
@@ -158,53 +165,69 @@ class Columnar:
 
     @staticmethod
     def _skip(texts: Ints, places: Places, out: Collected, reason: str) -> None:
-        out.skip_all(places.offset[texts], places.length[texts], reason)
+        out.skip_all(places.offset[texts], places.length[texts], reason, np.ones(len(texts), np.int64))
 
     def _sorted(
         self, tokens: Tokens, texts: Ints, codes: Ints, learned: Sequence[Learned | None]
     ) -> tuple[_Sorted, Tokens]:
-        """Sort rows by shape, provider and event id."""
+        """Sort rows by provider and event id, and those that are wanted by shape too."""
         systems = [one.system if one is not None else {} for one in learned]
         provider = tokens.pick(texts, codes, [part.get("provider") for part in systems]).map(str.strip)
         number = tokens.pick(texts, codes, [part.get("number") for part in systems])
         found = [number_of(word, _MOST_IDS) for word in number.words]
         ids = np.array([-1 if one is None else one for one in found] + [-1], np.int64)[number.codes]
-        inner = self._inner(tokens, texts, codes, [part.get("payload") for part in systems])
-        own = inner.code if inner is not None else np.full(len(texts), -1)
-        key = ((codes * (int(own.max()) + 2) + own + 1) * (len(provider.words) + 1) + provider.codes + 1) * _MOST_IDS
-        coded = pa.array(key + ids, mask=(ids < 0) | (own < -1)).dictionary_encode()
-        group = coded.indices.fill_null(-1).to_numpy()
-        known = np.flatnonzero(group >= 0)[::-1]
-        firsts = np.zeros(len(coded.dictionary), np.int64)
-        firsts[group[known]] = known
+        event, firsts = _encoded((provider.codes + 1).astype(np.int64), ids)
+        names = [*provider.words, ""]
+        events = [(names[provider.codes[row]], int(ids[row])) for row in firsts.tolist()]
+        of = np.array([-2 if one < 0 else -1 if meaning_of(name, one) is None else 0 for name, one in events])[event]
+        rows = np.flatnonzero(of == 0)
+        wanted = [events[one] for one in event[rows].tolist()]
+        inner = self._inner(tokens, texts[rows], codes[rows], [part.get("payload") for part in systems], wanted)
+        shape, _ = _encoded(codes[rows], inner.code)
+        group, firsts = _encoded(event[rows], shape)
         groups: list[Group] = []
         numbers = []
         for row in firsts.tolist():
-            shape = learned[codes[row]]
-            name = provider.words[provider.codes[row]] if provider.codes[row] >= 0 else ""
-            made = _group(
-                shape, name, int(ids[row]), inner.fields[own[row]] if inner is not None and own[row] >= 0 else None
-            )
-            numbers.append(made if isinstance(made, int) else len(groups))
-            groups += [made] if isinstance(made, Group) else []
-        of = np.array([*numbers, -2], np.int64)[group]
-        if inner is None:
-            return _Sorted(texts, of, groups, texts), tokens
-        return _Sorted(texts, of, groups, inner.text), inner.tokens
+            own = int(inner.code[row])
+            name, event_id = wanted[row]
+            made = _group(learned[codes[rows[row]]], name, event_id, inner.fields[own] if own >= 0 else None)
+            numbers.append(-2 if made is None or own < -1 else len(groups))
+            groups += [made] if numbers[-1] >= 0 and made is not None else []
+        of[rows] = np.array([*numbers, -2], np.int64)[group]
+        text = np.zeros(len(texts), np.int64)
+        text[rows] = inner.text
+        return _Sorted(texts, of, groups, text), inner.tokens
 
-    def _inner(self, tokens: Tokens, texts: Ints, codes: Ints, slots: Sequence[Slot | None]) -> _Inner | None:
-        if self.payload is None or self.payload_shapes is None or not any(isinstance(slot, int) for slot in slots):
-            return None
+    def _inner(
+        self,
+        tokens: Tokens,
+        texts: Ints,
+        codes: Ints,
+        slots: Sequence[Slot | None],
+        events: Sequence[tuple[str, int]],
+    ) -> _Inner:
+        """Cut the texts that hold the own fields of some rows; where these stand in the same texts as all else, say so."""
+        if self.payload is None or self.payloads is None or not any(isinstance(slot, int) for slot in slots):
+            return _Inner(tokens, texts, np.full(len(texts), -1), [])
         column = tokens.pick(texts, codes, slots)
         words = [*column.words, ""]
-        told = [words[code] for code in column.codes.tolist()]
-        made, good = self.payload(told)
-        number, fields = self.payload_shapes.of(made) if len(made.begin) else (np.zeros(0, np.int64), [])
+        made, good = self.payload([words[code] for code in column.codes.tolist()], events)
+        number, fields = self.payloads.of(made) if len(made.begin) else (np.zeros(0, np.int64), [])
         at = np.cumsum(good) - 1
         code = np.full(len(texts), -2)
         code[good] = np.where(np.array([one is not None for one in fields], bool)[number], number, -2)
         code[column.codes < 0] = -1
         return _Inner(made, np.where(good, at, 0), code, fields)
+
+    def _times(self, frame: ExportFrame, form: Learned, zone: str) -> Times:
+        written = frame.system("written")
+        if self.moment is not None:
+            return Times.read(written, self.moment)
+        when = Times.read_plain(written, zone, utc=form.utc)
+        if "local" not in form.system:
+            return when
+        local, received = (Times.read_plain(frame.system(name), "", utc=False) for name in ("local", "received"))
+        return when.by_clocks(local, received)
 
     @staticmethod
     def _settle(rows: _Sorted, outer: Tokens, inner: Tokens, *, fills: bool) -> Bools:
@@ -240,29 +263,29 @@ def _of_one_form(learned: Sequence[Learned | None]) -> list[Learned | None]:
     return [one if form == first else None for one, form in zip(learned, forms, strict=True)]
 
 
-def _group(shape: Learned | None, provider: str, event_id: int, own: Mapping[str, Slot] | None) -> Group | int:
-    """Return the group of some records: -1 if they are not wanted, -2 if they are for the strict reader."""
+def _group(shape: Learned | None, provider: str, event_id: int, own: Fields | None) -> Group | None:
+    """Return the group of some wanted records; None if they are for the strict reader."""
     meaning = meaning_of(provider, event_id)
-    if shape is None:
-        return -2
-    if meaning is None:
-        return -1
+    if shape is None or meaning is None:
+        return None
     try:
-        fields = shape.fields(provider) if own is None else own
+        fields = (own or shape.fields)(provider, event_id)
     except (ValueError, RecursionError):
-        return -2
+        return None
     keys = {key_of(provider, event_id, name) for name in fields}
     # Which of two fields has the plain name depends on which of them is empty.
     if len(keys) < len(fields) or any(_NUMBERED.search(name) for name in fields):
-        return -2
-    return Group(provider, event_id, meaning, shape.system, fields)
+        return None
+    flag = ("from_message" if fields else "message_only") if shape.rendered else None
+    if flag == "message_only" and own is not None:
+        fields = {"message": WHOLE}
+    return Group(provider, event_id, meaning, shape.system, fields, shape.log(provider), flag)
 
 
-def _times(frame: ExportFrame, form: Learned, zone: str) -> Times:
-    when = Times.read(frame.system("written"), lambda text: moment_by(text, zone, utc=form.utc))
-    if "local" not in form.system:
-        return when
-    local, received = (
-        Times.read(frame.system(name), lambda text: moment_of(text, "")) for name in ("local", "received")
-    )
-    return when.by_clocks(local, received)
+def _encoded(one: Ints, other: Ints) -> tuple[Ints, Ints]:
+    """Return a number for each pair of two columns of small numbers, and the first row of every pair."""
+    coded = pa.array(one * (int(other.max(initial=0)) + 3) + other + 2).dictionary_encode()
+    numbers = coded.indices.to_numpy().astype(np.int64)
+    firsts = np.zeros(len(coded.dictionary), np.int64)
+    firsts[numbers[::-1]] = np.arange(len(numbers))[::-1]
+    return numbers, firsts

@@ -16,10 +16,12 @@ from forensics.columns import TIME
 from forensics.model import TIME_BASES
 from forensics.parsers._evtx_meaning import NOT_KEPT, READERS, guid, integer, present
 from forensics.parsers._evtx_rows import Rows, key_of, meant_columns, outcomes, unmapped_column
+from forensics.parsers._evtx_values import Words, nothing
 from forensics.parsers._export_fields import number_of
+from forensics.parsers._export_moments import BASES, moments_of
 from forensics.parsers._exported import canonical
 from forensics.parsers._fast_columns import coded, constant, nulls
-from forensics.parsers._json_events import DELAY, FARTHEST, QUARTER
+from forensics.parsers._json_events import DELAY, FARTHEST, QUARTER, moment_by
 from forensics.schemas import EVENTS
 
 if TYPE_CHECKING:
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from forensics.parsers._evtx_values import Words
     from forensics.parsers._export_shapes import Slot, Tokens
     from forensics.parsers._exported import Moment
     from forensics.parsers._rdp import Meaning
@@ -41,18 +42,35 @@ _ASSUMED: Final = _BASES.index("zone_assumed")
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """Times of rows: microseconds UTC, -1 for none, and the numbers of their bases."""
+    """Times of rows: microseconds UTC, -1 for none, the numbers of their bases, and their flags."""
 
     us: Ints
     basis: NDArray[np.int32]
+    flags: Words
 
     @classmethod
-    def read(cls, written: Words, moment: Callable[[str], Moment]) -> Times:
+    def read(cls, written: Words, moment: Callable[[str], tuple[Moment, str | None]]) -> Times:
         """Read each distinct time once."""
-        found = [moment(word) for word in written.words]
-        us = np.array([-1 if one.us is None else one.us for one in found] + [-1], np.int64)
-        basis = np.array([_BASES.index(one.basis) if one.us is not None else 0 for one in found] + [0], np.int32)
-        return cls(us[written.codes], basis[written.codes])
+        told = [moment(word) for word in written.words]
+        us = np.array([-1 if one.us is None else one.us for one, _ in told] + [-1], np.int64)
+        basis = np.array([_BASES.index(one.basis) if one.us is not None else 0 for one, _ in told] + [0], np.int32)
+        flags = Words(written.codes, [said or "" for _, said in told]).map(str)
+        return cls(us[written.codes], basis[written.codes], flags)
+
+    @classmethod
+    def read_plain(cls, written: Words, zone: str, *, utc: bool) -> Times:
+        """Read times as `moment_by` does, most of them at once."""
+        us, suffix, sure = moments_of(written.words)
+        basis = np.array([_BASES.index("utc_by_format" if utc and word == "zone_assumed" else word) for word in BASES])[
+            suffix
+        ]
+        if zone and not utc:
+            sure &= suffix > 0
+        for number in np.flatnonzero(~sure).tolist():
+            one = moment_by(written.words[number], zone, utc=utc)
+            us[number], basis[number] = (-1, 0) if one.us is None else (one.us, _BASES.index(one.basis))
+        codes = written.codes
+        return cls(np.append(us, -1)[codes], np.append(basis, 0)[codes].astype(np.int32), nothing(len(codes)))
 
     def by_clocks(self, local: Times, received: Times) -> Times:
         """Place local times by the collector's own clock: `collected`, for all rows at once."""
@@ -61,14 +79,15 @@ class Times:
         known &= (received.us >= 0) & (received.basis != _ASSUMED) & (np.abs(quarters) <= FARTHEST)
         known &= np.abs(received.us - local.us - quarters * QUARTER) <= DELAY
         us = np.where(known, self.us + quarters * QUARTER, self.us)
-        return Times(us, np.where(known, np.int32(_BASES.index("zone_from_evidence")), self.basis))
+        return Times(us, np.where(known, np.int32(_BASES.index("zone_from_evidence")), self.basis), self.flags)
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
     """What is the same of wanted events of one meaning and one shape.
 
-    `system` says where what System says of an event stands, by the names of `Parts`; `fields` the same of its own fields.
+    `system` says where what System says of an event stands, by the names of `Parts`; `fields` the same of its own fields; `log`
+    names the log where System does not.
     """
 
     provider: str
@@ -76,6 +95,8 @@ class Group:
     meaning: Meaning
     system: Mapping[str, Slot]
     fields: Mapping[str, Slot]
+    log: str = ""
+    flag: str | None = None
 
 
 class ExportFrame(Rows):
@@ -85,6 +106,7 @@ class ExportFrame(Rows):
         self, groups: Sequence[Group], of: Ints, outer: tuple[Tokens, Ints], inner: tuple[Tokens, Ints]
     ) -> None:
         super().__init__(groups, of)
+        self._made = groups
         self._system = [group.system for group in groups]
         self._fields = [group.fields for group in groups]
         self._outer, self._inner = outer, inner
@@ -113,6 +135,25 @@ class ExportFrame(Rows):
             keyed = sorted((key_of(group.provider, group.event_id, name), name) for name in fields if name not in used)
             out.append([name for key, name in keyed if where(key)])
         return out
+
+    def logs(self) -> Words:
+        """Return each row's log."""
+        told = self.system("channel")
+        named = [group.log for group in self._made]
+        return told.over(Words(self._of.astype(np.int32), named).map(str)) if any(named) else told
+
+    def flags(self, more: Words) -> Words:
+        """Return each row's flags: those of its group, and some more."""
+        own = [group.flag for group in self._made]
+        if not any(own):
+            return more
+        span = len(more.words) + 1
+        coded = pa.array(self._of * span + more.codes + 1).dictionary_encode()
+        told = []
+        for value in coded.dictionary.to_pylist():
+            parts = {own[value // span] or "", *((more.words[value % span - 1].split(";")) if value % span else [])}
+            told.append(";".join(sorted(parts - {""})))
+        return Words(coded.indices.to_numpy(), told).map(str)
 
     def told(self) -> Bools:
         """Say which rows have a field of those that fill columns."""
@@ -157,7 +198,8 @@ def events(
         "activity_id": frame.system("activity").map(lambda text: guid(canonical(text))).arrow(),
         "log_format": constant(names[0], count),
         "evidence_id": constant(names[1], count),
-        "unmapped": unmapped_column(frame, frame.system("channel")),
+        "unmapped": unmapped_column(frame, frame.logs()),
+        "flags": frame.flags(when.flags).arrow(),
         **places,
     }
     meant, unread = meant_columns(frame)

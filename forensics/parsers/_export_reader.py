@@ -7,6 +7,7 @@ one record each, and gives back what it cannot read. Both give the same rows.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -14,16 +15,16 @@ import pyarrow as pa
 
 from forensics.parsers._export_columns import Places
 from forensics.parsers._export_pieces import BEFORE, HALF, LONG, MOST, RECORD, cuts, stored_length
-from forensics.parsers._export_shapes import distinct
+from forensics.parsers._export_shapes import distinct, ranges
 from forensics.parsers._exported import Collected
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from forensics.model import Batch, Span
-    from forensics.parsers._export_columns import Columnar
+    from forensics.parsers._export_columns import Columnar, Learned
     from forensics.parsers._export_pieces import Cut, Mark
     from forensics.parsers._export_shapes import Tokens
     from forensics.stream import Stream
@@ -35,18 +36,20 @@ _FEW: Final = 16
 """Pieces of a block below which the fast path takes longer than the strict one."""
 
 
+@dataclass(frozen=True, slots=True)
 class Proven:
-    """Pieces of a block that are one record each, as texts with their values."""
+    """Pieces of a block that make up records, as texts with their values."""
 
-    __slots__ = ("columnar", "ends", "numbers", "tokens")
-
-    def __init__(self, columnar: Columnar, tokens: Tokens, numbers: Ints, ends: Ints) -> None:
-        self.columnar = columnar
-        self.tokens = tokens
-        self.numbers = numbers
-        """The number of each text's piece."""
-        self.ends = ends
-        """Where each record ends in the block; what follows of its piece is for the strict reader."""
+    columnar: Columnar
+    tokens: Tokens
+    shapes: tuple[Ints, Sequence[Learned | None]]
+    """The shape of each text, and what is known of them."""
+    numbers: Ints
+    """The number of each text's first piece."""
+    lasts: Ints
+    """The number of its last piece; nearly always the first one."""
+    ends: Ints
+    """Where each record ends in the block; behind it follows what is no part of it, up to the next piece."""
 
 
 class Reader(ABC):
@@ -87,9 +90,9 @@ class Reader(ABC):
     def gap(self, raw: bytes) -> None:
         """Account for what stands between records."""
 
-    def markup(self, raw: bytes) -> bool:  # noqa: ARG002  # most formats have none
-        """Say whether `gap` would pass over all of that as markup."""
-        return False
+    def behind(self, raw: bytes) -> str:  # noqa: ARG002  # most formats have nothing there
+        """Return the reason by which all of what follows a record is passed over; none if `gap` has to look at it."""
+        return ""
 
     @abstractmethod
     def proven(self, cut: Cut, numbers: Ints) -> Proven | None:
@@ -141,69 +144,72 @@ class Reader(ABC):
     def _cut(self, cut: Cut) -> None:
         counted = np.array([kind in {RECORD, LONG} for kind in cut.kinds])
         before = self.ordinal + np.cumsum(counted) - counted
-        simple = np.zeros(len(cut), bool)
-        proven = self.proven(cut, np.flatnonzero(counted)) if len(cut) >= _FEW else None
+        simple, inside = np.zeros(len(cut), bool), np.ones(len(cut), bool)
+        whole = np.flatnonzero([kind == RECORD for kind in cut.kinds])
+        proven = self.proven(cut, whole) if len(whole) >= _FEW else None
         if proven is not None:
-            simple[proven.numbers] = True
-        self._walk(cut, simple, before)
+            inside[proven.numbers] = False
+            simple[ranges(proven.numbers, proven.lasts + 1)] = True
+        self._walk(cut, simple, inside, before)
         if proven is not None:
-            self._quick(cut, proven, simple, before)
+            self.quick(cut, proven, simple, before)
         if not self.busy():
             self.at, self.ordinal = int(cut.stored[-1]), int(before[-1] + counted[-1])
 
-    def _walk(self, cut: Cut, simple: Bools, before: Ints) -> None:
-        """Let the strict reader take what is not simple, and whatever it takes along with that."""
+    def _walk(self, cut: Cut, simple: Bools, inside: Bools, before: Ints) -> None:
+        """Let the strict reader take what is not simple, and whatever it takes along with that.
+
+        A piece `inside` a record goes where the piece before it goes.
+        """
         odd, number = np.flatnonzero(~simple), 0
         while True:
             if not self.busy():
-                at = int(np.searchsorted(odd, number))
-                if at == len(odd):
-                    return
-                number = int(odd[at])
+                if number == 0 or number == len(cut) or not (simple[number] and inside[number]):
+                    at = int(np.searchsorted(odd, number))
+                    if at == len(odd):
+                        return
+                    number = int(odd[at])
                 self.at, self.ordinal = int(cut.stored[number]), int(before[number])
             elif number == len(cut):
                 return
             simple[number] = False
-            self._take(cut, number)
+            self.last = cut.last and number == len(cut) - 1
+            self.take(cut.kinds[number], cut.piece(number))
             number += 1
             if self.changed():
                 simple[number:] = False
                 odd = np.flatnonzero(~simple)
 
-    def _take(self, cut: Cut, number: int, *, alone: bool = False) -> None:
-        self.last = cut.last and number == len(cut) - 1
-        if alone:
-            self.single(cut.piece(number))
-        else:
-            self.take(cut.kinds[number], cut.piece(number))
-
-    def _quick(self, cut: Cut, proven: Proven, simple: Bools, before: Ints) -> None:
+    def quick(self, cut: Cut, proven: Proven, simple: Bools, before: Ints) -> None:
         """Let the fast path read the simple pieces; what it gives back is the strict reader's."""
-        numbers, kept = proven.numbers, simple[proven.numbers]
-        start = cut.stored[numbers]
-        length = cut.stored[numbers + 1] - start
-        tails = np.flatnonzero(proven.ends < cut.bounds[numbers + 1])
-        told = distinct(cut.text, proven.ends[tails], cut.bounds[numbers[tails] + 1], pa.binary())
+        numbers, lasts, ends = proven.numbers, proven.lasts, proven.ends
+        kept, start = simple[numbers], cut.stored[numbers]
+        length = cut.stored[lasts + 1] - start
+        tails = np.flatnonzero(ends < cut.bounds[lasts + 1])
+        told = distinct(cut.text, ends[tails], cut.bounds[lasts[tails] + 1], pa.binary())
         codes, words = told.indices.to_numpy(), told.dictionary.to_pylist()
         size = np.zeros(len(numbers), np.int64)
-        size[tails] = np.array([stored_length(tail, self.encoding) for tail in words] or [0])[codes]
+        size[tails] = np.array([stored_length(tail, self.encoding) for tail in words], np.int64)[codes]
         length -= size
-        plain = np.zeros(len(numbers), bool)
-        plain[tails] = np.array([self.markup(tail) for tail in words] or [False])[codes]
-        left = proven.columnar.read(proven.tokens, Places(start, length, before[numbers] + 1), kept, self.out)
-        plain &= kept & ~left
-        self.out.skip_all((start + length)[plain], size[plain], "markup", 0)
+        reasons = [self.behind(tail) for tail in words]
+        places = Places(start, length, before[lasts] + 1)
+        left = proven.columnar.read(proven.tokens, proven.shapes, places, kept, self.out)
+        told_of = np.zeros(len(numbers), bool)
+        for code, reason in enumerate(reasons):
+            if reason:
+                here = tails[codes == code]
+                here = here[kept[here] & ~left[here]]
+                self.out.skip_all((start + length)[here], size[here], reason, (lasts - numbers)[here])
+                told_of[here] = True
         at, ordinal = self.at, self.ordinal
-        for text in np.flatnonzero(kept & ~plain & (left | (size > 0))).tolist():
-            number = int(numbers[text])
-            self.ordinal, self.at = int(before[number]), int(start[text])
+        for text in np.flatnonzero(kept & ~told_of & (left | (size > 0))).tolist():
+            first, last = int(numbers[text]), int(lasts[text])
+            self.ordinal, self.at = int(before[first]), int(start[text])
+            self.last = cut.last and last == len(cut) - 1
             if left[text]:
-                self._take(cut, number, alone=True)
+                for number in range(first, last + 1):
+                    self.record(cut.piece(number))
             else:
                 self.at += int(length[text])
-                self.gap(cut.text[proven.ends[text] : cut.bounds[number + 1]])
+                self.gap(cut.text[ends[text] : cut.bounds[last + 1]])
         self.at, self.ordinal = at, ordinal
-
-    def single(self, piece: bytes) -> None:
-        """Read a piece that is known to be one record."""
-        self.record(piece)

@@ -29,6 +29,8 @@ PAD: Final = 32
 """Zeros that stand behind the text of a block, so that looking ahead stays inside."""
 Slot = int | str
 """Where a part of an event stands in a shape: the number of a value, or the text that all texts of the shape have."""
+WHOLE: Final = -2
+"""The number that stands for a whole text."""
 
 OPEN, SHUT = "\uf8fe", "\uf8ff"
 _MARK: Final = re.compile(f"{OPEN}([0-9]+){SHUT}", re.ASCII)
@@ -103,27 +105,20 @@ class Tokens:
         ]
         return shaped.indices.to_numpy().astype(np.int32, copy=False), told
 
-    def words(self, numbers: Ints) -> Words:
-        """Return some values as text, each distinct one made plain once; a number below 0 is nothing.
-
-        Numbers ascend, those below 0 apart.
-        """
-        present = np.flatnonzero(numbers >= 0)
-        if not len(present):
-            return nothing(len(numbers))
-        some = numbers[present]
-        coded = distinct(self.buffer, self.start[some], self.end[some], pa.string())
-        codes = coded.indices.to_numpy().astype(np.int32, copy=False)
-        if len(present) < len(numbers):
-            spread = np.full(len(numbers), -1, np.int32)
-            spread[present] = codes
-            codes = spread
-        return Words(codes, list(self.plain(coded.dictionary.to_pylist())))
-
     def pick(self, texts: Ints, of: Ints, slots: Sequence[Slot | None]) -> Words:
         """Return one part of some texts: `of` is the group of each, `slots` say for each group where its part stands."""
         value = np.array([slot if isinstance(slot, int) else -1 for slot in slots] or [-1], np.int64)[of]
-        told = self.words(np.where(value < 0, -1, self.first[texts] + value))
+        there = np.flatnonzero((value >= 0) | (value == WHOLE))
+        told = nothing(len(texts))
+        if len(there):
+            some, value = texts[there], value[there]
+            at = np.clip(self.first[some] + value, 0, max(len(self.start) - 1, 0))
+            start = np.where(value < 0, self.begin[some], self.start[at]) if len(self.start) else self.begin[some]
+            end = np.where(value < 0, self.stop[some], self.end[at]) if len(self.start) else self.stop[some]
+            coded = distinct(self.buffer, start, end, pa.string())
+            codes = np.full(len(texts), -1, np.int32)
+            codes[there] = coded.indices.to_numpy()
+            told = Words(codes, list(self.plain(coded.dictionary.to_pylist())))
         constants = [slot if isinstance(slot, str) else "" for slot in slots]
         if not any(constants):
             return told
@@ -168,6 +163,17 @@ def untouched(places: Ints, begin: Ints, stop: Ints) -> Bools:
     """Say which texts hold none of some ascending places."""
     result: Bools = np.searchsorted(places, begin) == np.searchsorted(places, stop)
     return result
+
+
+def counted(places: Ints, begin: Ints, stop: Ints) -> Ints:
+    """Return how many of some ascending places each text holds."""
+    result: Ints = np.searchsorted(places, stop) - np.searchsorted(places, begin)
+    return result
+
+
+def those(places: Ints, begin: Ints, stop: Ints, good: Bools) -> Ints:
+    """Return the places that lie in good texts."""
+    return places[ranges(np.searchsorted(places, begin[good]), np.searchsorted(places, stop[good]))]
 
 
 def within(places: Ints, begin: Ints, stop: Ints) -> Bools:

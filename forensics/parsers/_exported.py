@@ -109,7 +109,7 @@ class Collected:
     skips: list[tuple[int, int, str, int]] = field(default_factory=list)
     quick: list[pa.RecordBatch] = field(default_factory=list)
     """Events that the fast path made."""
-    runs: list[tuple[Ints, Ints, str, int]] = field(default_factory=list)
+    runs: list[tuple[Ints, Ints, str, Ints]] = field(default_factory=list)
     """What the fast path passed over: offsets, lengths, the reason and how many records each is."""
 
     def event(
@@ -179,8 +179,8 @@ class Collected:
         if length:
             self.skips.append((offset, length, reason, records))
 
-    def skip_all(self, offsets: Ints, lengths: Ints, reason: str, records: int = 1) -> None:
-        """Pass over many places of one reason, each of as many records."""
+    def skip_all(self, offsets: Ints, lengths: Ints, reason: str, records: Ints) -> None:
+        """Pass over many places of one reason; `records` is how many each is."""
         if len(offsets):
             self.runs.append((offsets, lengths, reason, records))
 
@@ -201,8 +201,7 @@ class Collected:
         number = {reason: code for code, reason in enumerate(reasons)}
         rows = np.array([(at, size, number[reason], records) for at, size, reason, records in self.skips], np.int64)
         parts = [rows.reshape(-1, 4).T] + [
-            np.stack([at, size, np.full(len(at), number[reason]), np.full(len(at), records)])
-            for at, size, reason, records in self.runs
+            np.stack([at, size, np.full(len(at), number[reason]), records]) for at, size, reason, records in self.runs
         ]
         at, size, code, records = (joined := np.concatenate(parts, 1))[:, np.argsort(joined[0], kind="stable")]
         if not len(at):

@@ -28,7 +28,7 @@ from forensics.parsers._export_shapes import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -93,7 +93,7 @@ def document(glue: Sequence[bytes]) -> bytes:
     return made
 
 
-def payload_tokens(texts: Sequence[str]) -> tuple[Tokens, Bools]:
+def payload_tokens(texts: Sequence[str], _events: Sequence[tuple[str, int]]) -> tuple[Tokens, Bools]:
     """Return the values of JSON texts, and which texts those are."""
     joined = "\n".join(texts).encode() + bytes(PAD)
     sizes = np.array([len(text.encode()) for text in texts], np.int64)
@@ -101,9 +101,10 @@ def payload_tokens(texts: Sequence[str]) -> tuple[Tokens, Bools]:
     return tokens_of(joined, begin, begin + sizes)
 
 
-def payload_shape(glue: Sequence[bytes]) -> dict[str, Slot]:
-    """Return where the fields stand in JSON texts of a shape; ValueError if they are for the strict reader."""
-    return fields_as_slots(fields_of(orjson.loads(document(glue))))
+def payload_shape(glue: Sequence[bytes]) -> Callable[[str, int], dict[str, Slot]]:
+    """Return what says where the fields stand in JSON texts of a shape; ValueError if they are for the strict reader."""
+    fields = fields_as_slots(fields_of(orjson.loads(document(glue))))
+    return lambda _provider, _event_id: fields
 
 
 def unescaped(values: Sequence[str]) -> list[str]:

@@ -25,11 +25,12 @@ _WITHOUT_ADDRESS: Final = 2
 _CLIENT: Final = re.compile(
     r"[ (]((?:[0-9]{1,3}\.){3}[0-9]{1,3}(?::[0-9]{1,5})?|\[[0-9A-Fa-f:.%]{2,60}\](?::[0-9]{1,5})?)(?=[.,) ]|$)"
 )
-_ADDRESS_IDS: Final[Mapping[tuple[str, int], str]] = {
+ADDRESS_IDS: Final[Mapping[tuple[str, int], str]] = {
     (CORE, 131): "ClientIP",
     (CORE, 140): "IPString",
     (RCM, 1158): "Param1",
 }
+"""Events whose message is a sentence with an address."""
 _SUBJECT: Final = {
     "Security ID": "SubjectUserSid",
     "Account Name": "SubjectUserName",
@@ -106,9 +107,9 @@ def fields_of(provider: str, event_id: int, message: str) -> dict[str, str]:
         if len(values) == len(names) or (event_id == 23 and len(values) == _WITHOUT_ADDRESS):
             return {name: value for name, value in zip(names, values, strict=False) if value}
         return {}
-    if (provider, event_id) in _ADDRESS_IDS:
+    if (provider, event_id) in ADDRESS_IDS:
         found = _CLIENT.findall(message)
-        return {_ADDRESS_IDS[provider, event_id]: found[0]} if len(found) == 1 else {}
+        return {ADDRESS_IDS[provider, event_id]: found[0]} if len(found) == 1 else {}
     return _security(event_id, message) if provider == SECURITY else {}
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from forensics.parsers._export_shapes import NotPlain, Tokens, decodable, mark, ranges, untouched
+from forensics.parsers._export_shapes import NotPlain, Tokens, counted, decodable, mark, those, untouched
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,15 +36,15 @@ def tokens_of(text: bytes, begin: Ints, stop: Ints) -> tuple[Tokens, Bools]:
     a = np.frombuffer(text, np.uint8)
     good = decodable(text, a, begin, stop) & _clean(text, a, begin, stop)
     opens, closes = np.flatnonzero(a == _OPEN), np.flatnonzero(a == _CLOSE)
-    good &= _counted(opens, begin, stop) == _counted(closes, begin, stop)
-    opens, closes = _those(opens, begin, stop, good), _those(closes, begin, stop, good)
+    good &= counted(opens, begin, stop) == counted(closes, begin, stop)
+    opens, closes = those(opens, begin, stop, good), those(closes, begin, stop, good)
     crossed = np.concatenate([opens[opens > closes], opens[1:][closes[:-1] > opens[1:]]])
     quotes, odd = _quotes(a, opens, closes, begin, stop, good)
     bad = np.sort(np.concatenate([crossed, odd]))
     if len(bad):
         good &= untouched(bad, begin, stop)
-        opens, closes = _those(opens, begin, stop, good), _those(closes, begin, stop, good)
-        quotes = _those(quotes, begin, stop, good)
+        opens, closes = those(opens, begin, stop, good), those(closes, begin, stop, good)
+        quotes = those(quotes, begin, stop, good)
     leaf = (a[opens[1:] + 1] == _SLASH) & (a[opens[:-1] + 1] != _SLASH) & (a[closes[:-1] - 1] != _SLASH)
     first, last = quotes[0::2], quotes[1::2]
     varies = np.zeros(len(first), bool)
@@ -102,24 +102,14 @@ def _clean(text: bytes, a: Octets, begin: Ints, stop: Ints) -> Bools:
 
 def _quotes(a: Octets, opens: Ints, closes: Ints, begin: Ints, stop: Ints, good: Bools) -> tuple[Ints, Ints]:
     """Return the quotes inside tags, two by two, and places in events whose quotes are not so simple."""
-    kinds = [_those(np.flatnonzero(a == kind), begin, stop, good) for kind in b"\"'"]
+    kinds = [those(np.flatnonzero(a == kind), begin, stop, good) for kind in b"\"'"]
     inside = [one[np.searchsorted(opens, one) > np.searchsorted(closes, one)] for one in kinds]
-    both = (_counted(inside[0], begin, stop) > 0) & (_counted(inside[1], begin, stop) > 0)
+    both = (counted(inside[0], begin, stop) > 0) & (counted(inside[1], begin, stop) > 0)
     quotes = np.sort(np.concatenate(inside))
-    wrong = good & (both | (_counted(quotes, begin, stop) % 2 == 1))
-    quotes = _those(quotes, begin, stop, good & ~wrong)
+    wrong = good & (both | (counted(quotes, begin, stop) % 2 == 1))
+    quotes = those(quotes, begin, stop, good & ~wrong)
     first, last = quotes[0::2], quotes[1::2]
     apart = np.searchsorted(opens, first) != np.searchsorted(opens, last)
     control = np.flatnonzero(a < _SPACE)
     lined = np.searchsorted(control, first) != np.searchsorted(control, last)
     return quotes, np.concatenate([begin[wrong], first[apart | lined]])
-
-
-def _counted(places: Ints, begin: Ints, stop: Ints) -> Ints:
-    result: Ints = np.searchsorted(places, stop) - np.searchsorted(places, begin)
-    return result
-
-
-def _those(places: Ints, begin: Ints, stop: Ints, good: Bools) -> Ints:
-    """Return the places that lie in good texts."""
-    return places[ranges(np.searchsorted(places, begin[good]), np.searchsorted(places, stop[good]))]

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import re
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import orjson
 
 from forensics.model import NO_CLAIM, Claim, Parser
@@ -25,13 +27,19 @@ from forensics.parsers._csv_columns import (
     row_of,
     unpacked,
 )
+from forensics.parsers._csv_tokens import closed, tokens_of
 from forensics.parsers._evtx_render import Rendered
+from forensics.parsers._export_columns import Columnar, Learned, Shapes
 from forensics.parsers._export_fields import fields_of, number_of
 from forensics.parsers._export_pieces import MOST, Heads, encoding_of, narrow
 from forensics.parsers._export_reader import Proven, Reader
+from forensics.parsers._export_shapes import PAD
 from forensics.parsers._export_times import local_moment, order_of
 from forensics.parsers._exported import Moment, canonical, moment_of
+from forensics.parsers._json_tokens import payload_shape, payload_tokens
 from forensics.parsers._local_time import local_time
+from forensics.parsers._message_tokens import shape_of as message_shape
+from forensics.parsers._message_tokens import tokens_of as message_tokens
 from forensics.parsers._rdp import IDS, LSM, RCM, SCM, SECURITY, meaning_of
 from forensics.parsers._rendered_message import fields_of as message_fields
 from forensics.text import decode
@@ -39,15 +47,16 @@ from forensics.text import decode
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from forensics.model import Batch, Head, Hint, Options, Span
     from forensics.parsers._csv_columns import Columns
     from forensics.parsers._export_pieces import Cut, Mark
+    from forensics.parsers._export_shapes import Slot
     from forensics.stream import Recount, Stream
 
     Ints = NDArray[np.int64]
+    Bools = NDArray[np.bool_]
 
 NAME: Final = "evtx_csv"
 _JOINED: Final = 16
@@ -59,6 +68,8 @@ _CHANNELS: Final[Mapping[str, str]] = {
     RCM: f"{RCM}/Operational",
 }
 """Where these providers log, for exports that do not say (Get-EventLog without its #TYPE line)."""
+_PARTS: Final = {"id": "number", "time": "written", "message": "payload"}
+"""The names that all exports share, for parts that have another one here; messages are read like payloads."""
 _SIMPLE: Final = re.compile(rb"[0-9]+([,;\t|])[0-9]+\1[^,;\t|\"]*\1([0-9]{1,5})\1")
 
 
@@ -112,6 +123,9 @@ class _Reader(Reader):
         """Pieces not yet told, each with its quotes: the first one's are not closed."""
         self._tried = 0
         self._renamed = False
+        self._first = self._columns, self._channel
+        """What the records of a block look like where it begins."""
+        self._fast: tuple[Columnar, Learned] | None = None
 
     def record(self, piece: bytes) -> None:
         """Take the next piece that starts with a head."""
@@ -131,11 +145,57 @@ class _Reader(Reader):
     def changed(self) -> bool:
         """Say whether a header named other columns, or another log."""
         renamed, self._renamed = self._renamed, False
+        if renamed:
+            self._fast = None
         return renamed
 
-    def proven(self, cut: Cut, numbers: Ints) -> Proven | None:  # noqa: ARG002
-        """Return the records whose quotes are closed and whose columns are those of the header."""
-        return None
+    def proven(self, cut: Cut, numbers: Ints) -> Proven | None:
+        """Return the records whose quotes are closed and whose cells are as many as the header's."""
+        columns = self._columns
+        if columns is None or columns.count < 2:
+            return None
+        if self._fast is None:
+            payload = columns.form == "EvtxECmd"
+            cells, shape = (payload_tokens, payload_shape) if payload else (message_tokens, message_shape)
+            moment = None if payload else self._when
+            self._fast = Columnar(Shapes(shape), cells, moment), self._learned(columns)
+        self._first = columns, self._channel
+        text = cut.text + bytes(PAD)
+        # A record whose quotes are open goes on in the next piece.
+        waits = sum(quotes for _, quotes in self._waiting) % 2
+        first, last = closed(text, cut.bounds, numbers, waits)
+        wanted = sorted(set(columns.at.values()))
+        begin, behind = cut.bounds[first], cut.bounds[last + 1]
+        short = (last == first) | ((last - first < _JOINED) & (behind - begin < MOST))
+        first, last, begin, behind = first[short], last[short], begin[short], behind[short]
+        tokens, good = tokens_of(text, (begin, behind), columns.delimiter, columns.count, wanted)
+        first, last = first[good], last[good]
+        # Lines that only look like heads are counted at the record's own line end.
+        ends = np.where(last > first, tokens.stop, cut.bounds[last + 1])
+        shapes = np.zeros(len(first), np.int64), [self._fast[1]]
+        return Proven(self._fast[0], tokens, shapes, first, last, ends) if len(first) else None
+
+    def behind(self, raw: bytes) -> str:  # noqa: ARG002  # nothing else stands there
+        """Pass over the end of a record in which lines looked like heads."""
+        return "line_inside_quotes"
+
+    def _learned(self, columns: Columns) -> Learned:
+        wanted = sorted(set(columns.at.values()))
+        system: dict[str, Slot] = {_PARTS.get(part, part): wanted.index(place) for part, place in columns.at.items()}
+        payload = columns.form == "EvtxECmd"
+        return Learned(system, lambda _provider, _id: {}, utc=payload, rendered=not payload, log=partial(self._log, ""))
+
+    def quick(self, cut: Cut, proven: Proven, simple: Bools, before: Ints) -> None:
+        """Read the simple pieces as the block began, whatever waits at its end and whatever header stands in it."""
+        later = self._columns, self._channel, self._waiting, self._tried
+        self._columns, self._channel = self._first
+        self._waiting, self._tried = deque(), 0
+        super().quick(cut, proven, simple, before)
+        self._columns, self._channel, self._waiting, self._tried = later
+
+    def _rename(self, columns: Columns | None, channel: str) -> None:
+        if (columns, channel) != (self._columns, self._channel):
+            self._columns, self._channel, self._renamed = columns, channel, True
 
     def _unwanted(self, piece: bytes) -> bool:
         """Skip a record of one line whose number is not wanted, without reading more of it."""
@@ -187,7 +247,7 @@ class _Reader(Reader):
             cut = len(whole.rstrip(b"\r\n"))
             whole, line_end = (whole[:cut], whole[cut:]) if cut < end else (whole[:-1], whole[-1:])
         if header is not None:
-            self._columns, self._renamed = header, True
+            self._rename(header, self._channel)
             self.skip(whole, "header", 1)
         else:
             self._event(whole, row, flags)
@@ -239,16 +299,16 @@ class _Reader(Reader):
         else:
             named = {name: canonical(text) for name, text in message_fields(provider, event_id, message).items()}
             said.add("from_message" if named else "message_only")
-        if not named and message:
-            named = {"message": message}
+        if not named and message.strip():
+            named = {"message": canonical(message)}
         record = Rendered(
             provider=provider,
             event_id=event_id,
             us=None,
             record_id=number_of(columns.cell(row, "record"), 1 << 63),
-            computer=columns.cell(row, "computer"),
-            channel=self._log(columns.cell(row, "channel"), provider),
-            activity=canonical(columns.cell(row, "activity")),
+            computer=columns.cell(row, "computer").strip(),
+            channel=self._log(columns.cell(row, "channel").strip(), provider),
+            activity=canonical(columns.cell(row, "activity").strip()),
             named=named,
         )
         written = columns.cell(row, "time")
@@ -288,10 +348,10 @@ class _Reader(Reader):
             if not text.strip("\ufeff\0 \t\r\n"):
                 self.skip(line, "blank", 0)
             elif channel is not None:
-                self._channel, self._renamed = channel, True
+                self._rename(self._columns, channel)
                 self.skip(line, "header", 0)
             elif (header := columns_of(text)) is not None:
-                self._columns, self._renamed = header, True
+                self._rename(header, self._channel)
                 self.skip(line, "header", 0)
             else:
                 self.reject(line, "not_an_event", text.strip(), 0)

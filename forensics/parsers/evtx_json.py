@@ -97,7 +97,8 @@ class _Reader(Reader):
         super().__init__(span, NAME)
         self._zone = span.setting("zone")
         self._last_line = re.compile(rb"(?m)^[ \t]{0,%b}\}[ \t\],\r]*(?:\n|\Z)" % span.setting("indent", "0").encode())
-        self._columnar = Columnar(Shapes(_learn), payload_tokens, Shapes(payload_shape))
+        self._shapes = Shapes(_learn)
+        self._columnar = Columnar(Shapes(payload_shape), payload_tokens)
 
     def record(self, piece: bytes) -> None:
         """Read the object at the start of a piece."""
@@ -134,7 +135,9 @@ class _Reader(Reader):
             return None
         numbers, begins, stops, ends = np.array(found, np.int64).T
         tokens, good = tokens_of(cut.text + bytes(PAD), begins, stops)
-        return Proven(self._columnar, tokens, numbers[good], ends[good]) if good.any() else None
+        if not good.any():
+            return None
+        return Proven(self._columnar, tokens, self._shapes.of(tokens), numbers[good], numbers[good], ends[good])
 
     def _object(self, whole: bytes, raw: bytes) -> None:
         place = self.place(whole)
@@ -166,9 +169,9 @@ class _Reader(Reader):
         record, written, when, more = said
         self.out.event(place, record, written, ";".join(one for one in (flags, more) if one) or None, when)
 
-    def markup(self, raw: bytes) -> bool:
-        """Say whether nothing but brackets and evtx_dump's `Record N` stand between objects."""
-        return all(_MARKUP.fullmatch(line) for line in _lines(raw))
+    def behind(self, raw: bytes) -> str:
+        """Pass over brackets and evtx_dump's `Record N`, if there is nothing else."""
+        return "markup" if all(_MARKUP.fullmatch(line) for line in _lines(raw)) else ""
 
     def gap(self, raw: bytes) -> None:
         """Account for lines between objects: markup, and what does not belong there."""
@@ -194,7 +197,7 @@ def _learn(glue: tuple[bytes, ...]) -> Learned:
         system |= {name: slot_of(text_of(one)) for name, one in zip(("local", "received"), parts.clocks, strict=True)}
 
     @cache
-    def fields(provider: str) -> dict[str, Slot]:
+    def fields(provider: str, _event_id: int) -> dict[str, Slot]:
         return fields_as_slots(parts.fields(provider))
 
     return Learned(system, fields, parts.fills, parts.utc)

@@ -88,7 +88,8 @@ class _Reader(Reader):
 
     def __init__(self, span: Span, name: str) -> None:
         super().__init__(span, name)
-        self._columnar = Columnar(Shapes(_learn))
+        self._shapes = Shapes(_learn)
+        self._columnar = Columnar()
 
     def record(self, piece: bytes) -> None:
         """Read the event at the start of a piece."""
@@ -112,7 +113,9 @@ class _Reader(Reader):
         if not len(numbers):
             return None
         tokens, good = tokens_of(cut.text + bytes(PAD), begin[keep], ends)
-        return Proven(self._columnar, tokens, numbers[good], ends[good]) if good.any() else None
+        if not good.any():
+            return None
+        return Proven(self._columnar, tokens, self._shapes.of(tokens), numbers[good], numbers[good], ends[good])
 
     def _event(self, raw: bytes) -> None:
         place = self.place(raw)
@@ -132,13 +135,13 @@ class _Reader(Reader):
             return
         self.out.event(place, record, written, flags)
 
-    def markup(self, raw: bytes) -> bool:
-        """Say whether nothing but markup stands between events."""
-        return _BETWEEN.fullmatch(raw.decode("utf-8", "replace")) is not None
+    def behind(self, raw: bytes) -> str:
+        """Pass over markup, if there is nothing else."""
+        return "markup" if _BETWEEN.fullmatch(raw.decode("utf-8", "replace")) else ""
 
     def gap(self, raw: bytes) -> None:
         """Account for what stands between events."""
-        if self.markup(raw):
+        if raw and self.behind(raw):
             self.skip(raw, "markup", 0)
         elif raw:
             self.reject(raw, "not_an_event", raw.decode("utf-8", "replace").strip(), 0)
@@ -197,7 +200,7 @@ def _learn(glue: tuple[bytes, ...]) -> Learned:
     except ET.ParseError as error:
         raise NotPlain from error
     fields = fields_as_slots(named)
-    return Learned({name: slot_of(text) for name, text in system.items()}, lambda _provider: fields)
+    return Learned({name: slot_of(text) for name, text in system.items()}, lambda _provider, _event_id: fields)
 
 
 def _fields(part: ET.Element, named: dict[str, str]) -> None:
