@@ -33,9 +33,13 @@ CHUNK: Final = 65536
 CHUNK_HEADER: Final = 512
 TAIL: Final = 64
 """Zero bytes behind the chunks in a buffer, so that eight bytes can be looked at from any place."""
+HEAD: Final = 8
+"""Words at the start of a record that are kept apart: its header of three, then how its template instance begins."""
 SIGNATURE: Final = b"**\0\0"
 MINIMUM: Final = 28
 """Bytes of the smallest record: a header of 24 and the copy of the size."""
+_LEAST: Final = 32
+"""Bytes of the smallest record whose size is a multiple of 8."""
 _MAGIC: Final = int.from_bytes(b"ElfChnk\0", "little")
 _MARK: Final = np.uint64(int.from_bytes(SIGNATURE, "little"))
 _LOW: Final = np.uint64(0xFFFFFFFF)
@@ -47,7 +51,8 @@ _BITS: Final = np.uint64(64)
 class Chunks:
     """The records of some chunks in a buffer, in order of their places. All places are offsets into the buffer.
 
-    `eights` is the buffer as 64-bit numbers; `word` reads one at any place. `owner` is the number of the chunk a record lies in; `live`
+    `eights` is the buffer as 64-bit numbers; `word` reads one at any place. `heads` has the first HEAD words of each record, a
+    line for each: looked at again and again, they stand together. `owner` is the number of the chunk a record lies in; `live`
     says that it lies before the chunk's free space. Of each chunk: `starts` and `stops` (less than 64 KiB on only where
     the evidence ends), `free` where its records end by its own header, `bad_magic` if it does not start with its magic
     and holds something, `empty` if it holds nothing.
@@ -55,6 +60,7 @@ class Chunks:
 
     bytes: NDArray[np.uint8]
     eights: NDArray[np.uint64]
+    heads: NDArray[np.uint64]
     place: Ints
     size: Ints
     owner: Ints
@@ -65,9 +71,10 @@ class Chunks:
     bad_magic: Bools
     empty: Bools
 
-    def base(self, rows: Ints) -> Ints:
-        """Return where the chunks of some records start."""
-        return self.starts[self.owner[rows]]
+    def numbers(self, rows: Ints | Bools) -> Ints:
+        """Return the numbers in the headers of some records; those from 2**63 on wrap into negative."""
+        out: Ints = self.heads[:, 1][rows].view(np.int64)
+        return out
 
     def word(self, at: Ints) -> NDArray[np.uint64]:
         """Return the eight bytes at some places as little-endian numbers."""
@@ -81,11 +88,11 @@ class Chunks:
 
     def run(self, at: Ints, count: int) -> NDArray[np.uint64]:
         """Return `count` words one after another from each of some places on, a line for each."""
-        shift = ((at & 7) << 3).astype(np.uint64)[:, None]
-        numbers = self.eights[(at >> 3)[:, None] + np.arange(count + 1)]
-        out: NDArray[np.uint64] = numbers[:, :-1] >> shift
-        out |= numbers[:, 1:] << (_BITS - shift)
-        return out
+        # One copy a line, wherever it starts: numpy picks opaque items ten times faster than words by shifting; the
+        # sizes of its own numbers go another way, which is slow.
+        width = 8 * max(count, 3)
+        lines = np.ndarray((len(self.bytes) - width + 1,), f"V{width}", self.bytes, strides=(1,))
+        return lines[at].view("<u8").reshape(len(at), width // 8)[:, :count]
 
     def number(self, at: int, size: int) -> int:
         """Return `size` bytes at a place as a little-endian number."""
@@ -115,39 +122,46 @@ def scan(buffer: bytearray, used: int) -> Chunks:
     for number in np.flatnonzero(~magic).tolist():
         holes[number] = not a[starts[number] : stops[number]].any()
     live = place < free[owner]
-    out = Chunks(a, aligned, place, length, owner, live, starts, stops, free, ~magic & ~holes, holes)
+    lines = np.ndarray((size // 8 - HEAD + 1,), f"V{8 * HEAD}", a, strides=(8,))
+    heads = lines[place >> 3].view("<u8").reshape(len(place), HEAD)
+    out = Chunks(a, aligned, heads, place, length, owner, live, starts, stops, free, ~magic & ~holes, holes)
     _trust_numbers(out)
     return out
 
 
 def _chains(aligned: NDArray[np.uint64], starts: Ints, stop: Ints, sound: Bools) -> tuple[Ints, Ints, Ints, Bools]:
     """Walk all chunks in step; return the records of those whose chain ends exactly at `stop`, and which those are."""
-    here = starts + CHUNK_HEADER
-    proven = sound & (here == stop)
-    active = np.flatnonzero(sound & (here < stop))
-    here, stop = here[active], stop[active]
-    # One line a step, one column a chunk: read by column, the records stand in order of their places.
-    places: list[Ints] = []
-    sizes: list[Ints] = []
-    while len(active):
+    walked = np.flatnonzero(sound & (starts + CHUNK_HEADER <= stop))
+    here, stop = starts[walked] + CHUNK_HEADER, stop[walked]
+    # One line a step, one column a chunk: read by column, the records stand in order of their places. What they say is
+    # believed for as long as the walk lasts, and looked at afterwards, all at once.
+    places = [here]
+    heads: list[NDArray[np.uint64]] = []
+    while len(here) and (here < stop).any():
         head = aligned[here >> 3]
-        size = (head >> _HIGH).astype(np.int64)
-        end = here + size
-        good = ((head & _LOW) == _MARK) & (size >= MINIMUM) & (size & 7 == 0) & (end <= stop)
-        good &= (aligned[(np.where(good, end, 8) >> 3) - 1] >> _HIGH).astype(np.int64) == size
-        line = np.zeros((2, len(starts)), np.int64)
-        line[:, active] = here, np.where(good, size, 0)
-        places.append(line[0])
-        sizes.append(line[1])
-        on = good & (end < stop)
-        proven[active[good & (end == stop)]] = True
-        active, here, stop = active[on], end[on], stop[on]
-    if not places:
-        return here, here, here, proven
-    size = np.stack(sizes, 1)
-    size[~proven] = 0
-    owner, step = np.nonzero(size)
-    return np.stack(places, 1)[owner, step], size[owner, step], owner, proven
+        heads.append(head)
+        size = (head >> _HIGH).view(np.int64)
+        here = np.minimum(here + np.maximum(size & -8, _LEAST), stop)
+        places.append(here)
+    if not heads:
+        none = np.zeros(0, np.int64)
+        proven = np.zeros(len(starts), bool)
+        proven[walked] = True
+        return none, none, none, proven
+    place, head = np.stack(places, 1), np.stack(heads, 1)
+    owner, step = np.nonzero(place[:, :-1] < stop[:, None])
+    at, end, head = place[owner, step], place[owner, step + 1], head[owner, step]
+    size = (head >> _HIGH).view(np.int64)
+    good = (head & _LOW) == _MARK
+    good &= (at + size == end) & (size >= MINIMUM) & (size & 7 == 0)
+    good &= (aligned[(end >> 3) - 1] >> _HIGH).view(np.int64) == size
+    proven = np.zeros(len(starts), bool)
+    proven[walked] = True
+    if not good.all():
+        proven[walked[owner[~good]]] = False
+        keep = proven[walked[owner]]
+        at, size, owner = at[keep], size[keep], owner[keep]
+    return at, size, walked[owner], proven
 
 
 def _searched(buffer: bytearray, starts: Ints, stops: Ints, free: Ints, proven: Bools) -> list[tuple[int, int, int]]:

@@ -72,12 +72,11 @@ class Cover:
     def _runs(self) -> Pieces:
         """Return runs of adjoining records that were skipped for one reason."""
         chunks = self._chunks
-        told = chunks.word(chunks.place + 8).astype(np.int64)
+        skipped = self._fate > _REJECT
+        at, size, fate = chunks.place[skipped], chunks.size[skipped], self._fate[skipped]
+        told = chunks.numbers(skipped)
         number = np.where((told >= 0) & (told < LARGEST_ORDINAL), told, _UNNUMBERED)
-        one = np.ones(len(chunks.place), np.int64)
-        at, size, fate, records, first = _merged(chunks.place, chunks.size, self._fate, one, number)
-        skipped = fate > _REJECT
-        return at[skipped], size[skipped], fate[skipped], records[skipped], first[skipped]
+        return _merged(at, size, fate, np.ones(len(at), np.int64), number)
 
     def _headers(self) -> Pieces:
         """Account for the headers of chunks; those of chunks without their magic are rejects."""

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import pyarrow as pa
 
 from forensics.parsers._evtx_chunks import CHUNK
 from forensics.parsers._evtx_template import Odd, Template, walk
+from forensics.parsers._evtx_values import grouped
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -61,25 +61,20 @@ class Definitions:
     _known: dict[int, list[_Known]] = field(default_factory=dict)
     _count: int = 0
 
-    def identify(self, chunks: Chunks, places: Ints, bases: Ints) -> list[Template | None]:
-        """Return the template of each definition, one object for all that are the same; None for what is odd."""
+    def identify(self, chunks: Chunks, places: Ints, bases: Ints) -> tuple[list[Template | None], Ints]:
+        """Return templates, None for what is odd, and which of them each definition is: one for all that are the same."""
         size = (chunks.word(places + 20) & _LOW).astype(np.int64)
         key = chunks.word(places + 4) ^ (chunks.word(places + 12) * _MIX) ^ size.astype(np.uint64)
-        coded = pa.array(key).dictionary_encode()
-        codes = coded.indices.to_numpy()
-        found: list[Template | None] = [None] * len(places)
+        found = _Found(np.zeros(len(places), np.int64))
         if self._count > _MOST_KNOWN:
             self._known.clear()
             self._count = 0
-        for code, name in enumerate(coded.dictionary.to_pylist()):
-            rows = np.flatnonzero(codes == code)
+        for name, rows in grouped(key.view(np.int64)):
             inside = places[rows] - bases[rows] + _HEADER + size[rows] <= CHUNK
-            self._of_one_key(chunks, name, (places, bases), rows[inside], found)
-        return found
+            self._of_one_key(chunks, name, (places, bases), rows if inside.all() else rows[inside], found)
+        return found.templates, found.which
 
-    def _of_one_key(
-        self, chunks: Chunks, key: int, where: tuple[Ints, Ints], rows: Ints, found: list[Template | None]
-    ) -> None:
+    def _of_one_key(self, chunks: Chunks, key: int, where: tuple[Ints, Ints], rows: Ints, found: _Found) -> None:
         places, bases = where
         known = self._known.setdefault(key, [])
         for one in known:
@@ -90,7 +85,7 @@ class Definitions:
             except Odd:
                 rows = rows[1:]
                 continue
-            found[int(rows[0])] = one.template
+            found.give(one.template, rows[:1])
             if len(known) < _MOST_VERSIONS:
                 known.append(one)
                 self._count += 1
@@ -99,13 +94,30 @@ class Definitions:
                 rows = rows[1:]
 
 
-def _settle(chunks: Chunks, one: _Known, where: tuple[Ints, Ints], rows: Ints, found: list[Template | None]) -> Ints:
+@dataclass(slots=True)
+class _Found:
+    """Templates by number, the first none, and which of them each definition is."""
+
+    which: Ints
+    templates: list[Template | None] = field(default_factory=lambda: [None])
+
+    def give(self, template: Template, rows: Ints) -> None:
+        """Say what some definitions are."""
+        if len(rows):
+            if self.templates[-1] is not template:
+                self.templates.append(template)
+            self.which[rows] = len(self.templates) - 1
+
+
+def _settle(chunks: Chunks, one: _Known, where: tuple[Ints, Ints], rows: Ints, found: _Found) -> Ints:
     """Give the template to the rows that equal it; return the others."""
     if not len(rows):
         return rows
     same = _equal(chunks, one, where[0][rows], where[1][rows])
-    for row in rows[same].tolist():
-        found[row] = one.template
+    if same.all():
+        found.give(one.template, rows)
+        return rows[:0]
+    found.give(one.template, rows[same])
     return rows[~same]
 
 

@@ -6,9 +6,8 @@ rendered and read once, whatever events it stands in.
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
-from functools import lru_cache
+from json.encoder import encode_basestring
 from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from forensics.parsers._evtx_chunks import Chunks
-    from forensics.parsers._evtx_columns import Group
+    from forensics.parsers._evtx_columns import Group, Part
     from forensics.parsers._evtx_template import Slot
     from forensics.parsers._rdp import Meaning
 
@@ -69,6 +68,10 @@ class Rows(ABC):
     def own(self, names: Sequence[str | None]) -> Words:
         """Return as text the field of the event's own part that has the name given for its group."""
 
+    def texts(self, names: Sequence[str | None]) -> Words:
+        """Return the same where it need not be that words differ: a word may be there twice, or empty."""
+        return self.own(names)
+
     @abstractmethod
     def kept_fields(self, where: Callable[[str], bool]) -> list[list[str]]:
         """Return, for each group, the fields that `unmapped` keeps and whose keys pass a test, in order of their keys."""
@@ -81,23 +84,25 @@ class Rows(ABC):
         """Return one word for all the records of a group."""
         return Words(self._of.astype(np.int32), [say(group) for group in self._groups]).map(str)
 
-    def keyed(self, names: Sequence[str | None]) -> Words:
-        """Return one field of each group as `"key": "text"`."""
-        values = self.own(names)
+    def keyed(self, names: Sequence[str | None], form: str) -> pa.Array:
+        """Return one field of each group as `"key": "text"` in a form (`{}, `), null where there is no text."""
+        values = self.texts(names)
         keys = [
             key_of(group.provider, group.event_id, name) if name else ""
             for group, name in zip(self._groups, names, strict=True)
         ]
         distinct = {key: number for number, key in enumerate(dict.fromkeys(keys))}
-        span = len(values.words) + 1
-        pair = np.array([distinct[key] for key in keys], np.int64)[self._of] * span + values.codes
-        coded = pa.array(pair, mask=values.codes < 0).dictionary_encode()
-        told, listed = [], list(distinct)
-        for value in coded.dictionary.to_pylist():
-            key, code = listed[value // span], value % span
-            text = kept(key, values.words[code])
-            told.append(f"{as_json(key)}: {as_json(text)}" if text else "")
-        return Words(coded.indices.fill_null(-1).to_numpy(), told).map(str)
+        span, listed = len(values.words) + 1, list(distinct)
+        pair = values.codes + np.array([distinct[key] * span for key in keys], np.int64)[self._of]
+        pair[values.codes < 0] = span - 1
+        seen, number = _numbered(pair, span * len(listed))
+        told = [""] * len(seen)
+        for code, (key, word) in enumerate(zip(*(n.tolist() for n in divmod(seen, span)), strict=True)):
+            text = kept(listed[key], values.words[word]) if word < span - 1 else None
+            if text:
+                told[code] = form.format(f"{as_json(listed[key])}: {as_json(text)}")
+        absent = np.array([not text for text in told], bool)[number]
+        return pa.array(told, pa.string()).take(pa.array(number, mask=absent if absent.any() else None))
 
 
 class Frame(Rows):
@@ -106,38 +111,37 @@ class Frame(Rows):
     def __init__(self, chunks: Chunks, groups: Sequence[Group]) -> None:
         self._chunks = chunks
         self._alike = [group for group in groups if len(group.rows)]
-        rows = [group.rows for group in self._alike] or [np.zeros(0, np.int64)]
-        self.rows: Ints = np.sort(np.concatenate(rows))
-        super().__init__(self._alike, np.zeros(len(self.rows), np.int64))
-        self._place = chunks.place[self.rows]
-        self._outer = self._matrix([group.outer_values for group in self._alike])
-        self._inner = self._matrix([group.inner_values for group in self._alike])
+        rows = np.concatenate([group.rows for group in self._alike] or [np.zeros(0, np.int64)])
+        order = np.argsort(rows, kind="stable")
+        self.rows: Ints = rows[order]
+        self._order = order
+        """From the records group by group to those in order of their places."""
+        counts = [len(group.rows) for group in self._alike]
+        super().__init__(self._alike, np.repeat(np.arange(len(counts)), counts)[order])
         self.ticks, self.has_time = self.system_integers("TimeCreated@SystemTime")
-
-    def _matrix(self, values: Sequence[Ints]) -> Ints:
-        # A line a value, since columns of the events are read one after another.
-        out = np.zeros((max((v.shape[1] for v in values), default=0) + 1, len(self)), np.int64)
-        for number, (group, own) in enumerate(zip(self._alike, values, strict=True)):
-            at = np.searchsorted(self.rows, group.rows)
-            self._of[at] = number
-            out[: own.shape[1], at] = own.T
-        # The last line is nothing: a place with neither type nor size.
-        out[-1] = self._place
-        return out
 
     def system(self, path: str) -> Words:
         """Return a place of the System element as text."""
-        return self._words(self._outer, [group.outer.slots.get(_SYSTEM + path) for group in self._alike])
+        return self._words(self._of_system(path))
 
     def system_integers(self, path: str) -> tuple[Ints, Bools]:
         """Return a place of the System element as numbers, and which rows have one."""
-        slots = [group.outer.slots.get(_SYSTEM + path) for group in self._alike]
-        return integers(self._chunks, self._picked(self._outer, slots))
+        return integers(self._chunks, self._packed(self._of_system(path)))
+
+    def _of_system(self, path: str) -> list[tuple[Part, Slot | None]]:
+        return [(group.outer, group.outer.template.slots.get(_SYSTEM + path)) for group in self._alike]
 
     def own(self, names: Sequence[str | None]) -> Words:
         """Return as text the field of the event's own part that has the name given for its group."""
-        slots = [group.inner.fields.get(name) if name else None for group, name in zip(self._alike, names, strict=True)]
-        return self._words(self._inner, slots)
+        return self._words(self._of_own(names))
+
+    def texts(self, names: Sequence[str | None]) -> Words:
+        """Return the same where it need not be that words differ: a word may be there twice, or empty."""
+        return self._words(self._of_own(names), distinct=False)
+
+    def _of_own(self, names: Sequence[str | None]) -> list[tuple[Part, Slot | None]]:
+        named = zip(self._alike, names, strict=True)
+        return [(group.inner, group.inner.template.fields.get(name) if name else None) for group, name in named]
 
     def kept_fields(self, where: Callable[[str], bool]) -> list[list[str]]:
         """Return, for each group, the fields that `unmapped` keeps and whose keys pass a test, in order of their keys."""
@@ -147,16 +151,17 @@ class Frame(Rows):
             out.append([name for key, name in keyed if where(key)])
         return out
 
-    def _picked(self, matrix: Ints, slots: Sequence[Slot | None]) -> Ints:
+    def _packed(self, places: Sequence[tuple[Part, Slot | None]]) -> Ints:
         """Return the value of each record's own slot, packed; nothing where it has none."""
-        last = len(matrix) - 1
-        index = [-1 if slot is None or slot.constant is not None else min(slot.index, last) for slot in slots]
-        at = np.array(index or [-1], np.int64)[self._of]
-        out: Ints = matrix[index[0]] if len(set(index)) == 1 else matrix[at, np.arange(len(self))]
-        return out
+        values = [part.packed(slot) for part, slot in places]
+        filled = [
+            np.zeros(len(part.at), np.int64) if v is None else v for v, (part, _) in zip(values, places, strict=True)
+        ]
+        return np.concatenate(filled or [np.zeros(0, np.int64)])[self._order]
 
-    def _words(self, matrix: Ints, slots: Sequence[Slot | None]) -> Words:
-        out = words(self._chunks, self._picked(matrix, slots))
+    def _words(self, places: Sequence[tuple[Part, Slot | None]], *, distinct: bool = True) -> Words:
+        out = words(self._chunks, self._packed(places), distinct=distinct)
+        slots = [slot for _, slot in places]
         constants = [-1 if slot is None or slot.constant is None else number for number, slot in enumerate(slots)]
         if max(constants, default=-1) < 0:
             return out
@@ -164,9 +169,22 @@ class Frame(Rows):
         return Words(np.array(constants, np.int32)[self._of], told).over(out)
 
 
+def _numbered(numbers: Ints, limit: int) -> tuple[Ints, Ints]:
+    """Return the distinct ones among some numbers below a limit, ascending, and which of them each is."""
+    if limit > 4 * len(numbers) + (1 << 16):
+        distinct, index = np.unique(numbers, return_inverse=True)
+        return distinct, index
+    # Where they are dense, no need to sort.
+    there = np.zeros(limit, np.int64)
+    there[numbers] = 1
+    distinct = np.flatnonzero(there)
+    there[distinct] = np.arange(len(distinct))
+    return distinct, there[numbers]
+
+
 def _kept_fields(group: Group) -> list[str]:
     used = set(group.meaning.columns.values())
-    return [name for name in group.inner.fields if name not in used and name not in NOT_KEPT]
+    return [name for name in group.inner.template.fields if name not in used and name not in NOT_KEPT]
 
 
 def key_of(provider: str, event_id: int, name: str) -> str:
@@ -175,10 +193,9 @@ def key_of(provider: str, event_id: int, name: str) -> str:
     return f"event_{key}" if key == CHANNEL else key
 
 
-@lru_cache(maxsize=8192)
 def as_json(text: str) -> str:
     """Return a text as JSON writes it, letters of every script as they are."""
-    return json.dumps(text, ensure_ascii=False)
+    return encode_basestring(text)
 
 
 def possible(ticks: Ints) -> Bools:
@@ -191,7 +208,7 @@ def events(frame: Frame, chunks: Chunks, offset: int, evidence_id: str, flags: W
     """Return the records as events, and which rows hold a text where a number should be: those are not right yet."""
     count = len(frame)
     record_id, has_id = frame.system_integers("EventRecordID")
-    header_id = chunks.word(chunks.place[frame.rows] + 8).astype(np.int64)
+    header_id = chunks.numbers(frame.rows)
     columns: dict[str, pa.Array] = {
         "time": _times(frame.ticks),
         "time_original": _texts_of_times(frame.ticks),
@@ -223,11 +240,13 @@ def _times(ticks: Ints) -> pa.Array:
 
 def _texts_of_times(ticks: Ints) -> pa.DictionaryArray:
     """Return FILETIMEs as ISO 8601 with seven digits: what `filetime_text` says of one."""
+    coded = pa.array(ticks).dictionary_encode()
+    distinct = coded.dictionary.to_numpy()
     # Arrow writes `2017-01-18 09:03:09.123456`.
-    micro = pa.array(ticks // 10 - FILETIME_EPOCH_US).cast(pa.timestamp("us")).cast(pa.string())
-    last = pa.array([f"{digit}Z" for digit in range(10)]).take(pa.array(ticks % 10))
+    micro = pa.array(distinct // 10 - FILETIME_EPOCH_US).cast(pa.timestamp("us")).cast(pa.string())
+    last = pa.array([f"{digit}Z" for digit in range(10)]).take(pa.array(distinct % 10))
     text = pc.binary_join_element_wise(pc.utf8_replace_slice(micro, 10, 11, "T"), last, "")
-    return text.dictionary_encode()
+    return pa.DictionaryArray.from_arrays(coded.indices, text)
 
 
 def _numbers(values: Ints, present_at: Bools, kind: pa.DataType) -> pa.Array:
@@ -274,16 +293,21 @@ def unmapped_column(frame: Rows, logs: Words) -> pa.Array:
     channel = logs.map(lambda text: f'"{CHANNEL}": {as_json(text)}').arrow().cast(pa.string())
     before = frame.kept_fields(lambda key: key < CHANNEL)
     after = frame.kept_fields(lambda key: key > CHANNEL)
-    parts = [*_pieces(frame, before), channel, *_pieces(frame, after)]
+    brace, end = pa.scalar("{"), pa.scalar("}")
+    if not channel.null_count:
+        # Every row has the one part, so that the others bring their commas along.
+        parts = [*_pieces(frame, before, "{}, "), channel, *_pieces(frame, after, ", {}")]
+        return pc.binary_join_element_wise(brace, *parts, end, "", null_handling="skip")
+    parts = [*_pieces(frame, before, "{}"), channel, *_pieces(frame, after, "{}")]
     # The opening brace is joined like a part, since Arrow leaves out rows of which every part is null.
-    opened = pc.binary_join_element_wise(pa.scalar("{"), *parts, ", ", null_handling="skip")
-    return pc.binary_join_element_wise(pc.utf8_replace_slice(opened, 1, 3, ""), pa.scalar("}"), "")
+    opened = pc.binary_join_element_wise(brace, *parts, ", ", null_handling="skip")
+    return pc.binary_join_element_wise(pc.utf8_replace_slice(opened, 1, 3, ""), end, "")
 
 
-def _pieces(frame: Rows, names: Sequence[Sequence[str]]) -> list[pa.Array]:
-    """Return the first field of every group, the second of every group, and so on, each as `"key": "text"`."""
+def _pieces(frame: Rows, names: Sequence[Sequence[str]], form: str) -> list[pa.Array]:
+    """Return the first field of every group, the second of every group, and so on, each as `"key": "text"` in a form."""
     longest = max(map(len, names), default=0)
     return [
-        frame.keyed([listed[number] if number < len(listed) else None for listed in names]).arrow().cast(pa.string())
+        frame.keyed([listed[number] if number < len(listed) else None for listed in names], form)
         for number in range(longest)
     ]

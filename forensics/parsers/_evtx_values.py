@@ -16,7 +16,7 @@ import pyarrow as pa
 from forensics.instants import FILETIME_EPOCH_US, iso
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -28,6 +28,7 @@ NULL, STRING, ANSI, FILETIME, SID, GUID, BINXML = 0x00, 0x01, 0x02, 0x11, 0x13, 
 STRINGS: Final = 0x81
 SEPARATOR: Final = "\u241f"
 """Stands between the strings of a list: the picture of the unit separator, which no list holds by accident."""
+UINT16: Final = 0x06
 _BOOLEAN: Final = 0x0D
 _NUMBERS: Final = {
     0x03: "<b",
@@ -148,15 +149,6 @@ def nothing(count: int) -> Words:
     return Words(np.full(count, -1, np.int32), [])
 
 
-def packed(start: Ints, size: Ints, kind: Ints) -> Ints:
-    """Return values as packed numbers; the arrays given are used up."""
-    size <<= 32
-    start |= size
-    kind <<= 48
-    start |= kind
-    return start
-
-
 def starts(values: Ints) -> Ints:
     """Return where packed values start in the buffer."""
     return values & 0xFFFFFFFF
@@ -172,30 +164,56 @@ def kinds(values: Ints) -> Ints:
     return values >> 48
 
 
-def words(chunks: Chunks, values: Ints) -> Words:
-    """Return packed values as text; those of type null or size 0 are nothing.
+def words(chunks: Chunks, values: Ints, *, distinct: bool = True) -> Words:
+    """Return packed values as text; those of type null or size 0 are nothing, empty ones only if words must be `distinct`.
 
     Rows ascend and do not overlap, since each value lies in its own record: so one array over the buffer has them all.
     """
     size, kind = sizes(values), kinds(values)
     kind[size == 0] = NULL
+    found = [number for number in np.flatnonzero(np.bincount(kind, minlength=1)).tolist() if number != NULL]
     codes = np.full(len(values), -1, np.int32)
     told: list[str] = []
-    counts = np.bincount(kind, minlength=1)
-    for number in np.flatnonzero(counts).tolist():
-        if number == NULL:
-            continue
-        rows: Ints | slice = slice(None) if counts[number] == len(values) else np.flatnonzero(kind == number)
-        some, wide = values[rows], size[rows] == _WIDTHS.get(number, -1)
-        if number in _WIDTHS and number != FILETIME and wide.all():
-            coded = pa.array(_integers(chunks, starts(some), number)).dictionary_encode()
-            new: Iterable[str] = map(hex if number in _HEX else str, coded.dictionary.to_pylist())
+    certain = len(found) == 1
+    for number in found:
+        rows = np.flatnonzero(kind == number)
+        every = len(rows) == len(values)
+        some, wide = (values, size) if every else (values[rows], size[rows])
+        new, index, differ = _distinct(chunks, starts(some), wide, number)
+        certain &= differ
+        index = index + np.int32(len(told)) if told else index
+        if every:
+            codes = index
         else:
-            coded = _binary(chunks, starts(some), size[rows]).dictionary_encode()
-            new = (text_of(raw, number) for raw in coded.dictionary.to_pylist())
-        codes[rows] = coded.indices.to_numpy() + len(told)
+            codes[rows] = index
         told += new
-    return Words(codes, told).map(str)
+    return Words(codes, told) if certain or not distinct else Words(codes, told).map(str)
+
+
+def _distinct(chunks: Chunks, start: Ints, size: Ints, kind: int) -> tuple[list[str], NDArray[np.int32], bool]:
+    """Return the distinct values of one type as text, which of them each row has, and whether the texts differ for sure."""
+    if kind in _WIDTHS and kind != FILETIME and (size == _WIDTHS[kind]).all():
+        coded = pa.array(_integers(chunks, start, kind)).dictionary_encode()
+        return list(map(hex if kind in _HEX else str, coded.dictionary.to_pylist())), coded.indices.to_numpy(), True
+    coded = _binary(chunks, start, size).dictionary_encode()
+    texts = _ascii(coded.dictionary) if kind == STRING else None
+    if texts is None:
+        texts = [text_of(raw, kind) for raw in coded.dictionary.to_pylist()]
+    return texts, coded.indices.to_numpy(), False
+
+
+def _ascii(values: pa.BinaryArray) -> list[str] | None:
+    """Return UTF-16 texts, if all of them are ASCII, as nearly all are: every second byte is the text. Else None."""
+    _, offsets, data = values.buffers()
+    at = np.frombuffer(offsets, np.int32, len(values) + 1)
+    if values.offset or (at & 1).any():
+        return None
+    units = np.frombuffer(data, "<u2", at[-1] >> 1)
+    if (units >= 0x80).any():
+        return None
+    plain = [None, pa.py_buffer(at >> 1), pa.py_buffer(units.astype(np.uint8))]
+    texts: list[str] = pa.Array.from_buffers(pa.string(), len(values), plain).to_pylist()
+    return [text.rstrip("\0") for text in texts]
 
 
 def integers(chunks: Chunks, values: Ints) -> tuple[Ints, NDArray[np.bool_]]:
@@ -227,3 +245,15 @@ def _binary(chunks: Chunks, start: Ints, size: Ints) -> pa.BinaryArray:
     offsets[-1] = offsets[-2]
     whole = pa.Array.from_buffers(pa.binary(), 2 * count, [None, pa.py_buffer(offsets), pa.py_buffer(chunks.bytes)])
     return whole.take(pa.array(np.arange(0, 2 * count, 2)))
+
+
+def grouped(keys: Ints) -> Iterator[tuple[int, Ints]]:
+    """Yield each key with the rows that have it, in order of their first."""
+    coded = pa.array(keys).dictionary_encode()
+    listed = coded.dictionary.to_pylist()
+    codes = coded.indices.to_numpy()
+    # Sixteen bits are sorted by counting.
+    order = np.argsort(codes.astype(np.uint16) if len(listed) < 1 << 16 else codes, kind="stable")
+    cuts = np.cumsum(np.bincount(codes, minlength=len(listed))).tolist()
+    for start, stop, key in zip([0, *cuts], cuts, listed, strict=False):
+        yield key, order[start:stop]
