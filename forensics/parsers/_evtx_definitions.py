@@ -37,13 +37,19 @@ _NAME_TEXT: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A walked definition as words to compare: the body's, and those of its names (`whose` name, `within` it)."""
+    """A walked definition as words to compare: the body's, and those of its names (`whose` name, `within` it).
+
+    A name is `inline` if it stands behind its own place; then the body has it. Of the `others`, which lie elsewhere, those
+    at one place are one: `alike` is the first of them for each name.
+    """
 
     template: Template
     body: Words
     mask: Words
     names: Ints
     inline: NDArray[np.bool_]
+    alike: Ints
+    others: Ints
     reach: Ints
     whose: Ints
     within: Ints
@@ -132,10 +138,13 @@ def _learn(chunks: Chunks, place: int, base: int) -> _Known:
         mask[name : name + (8 if own else 4)] = 0
     masks = np.frombuffer(mask.tobytes() + bytes(-template.size % 8), "<u8")
     reach = _NAME_TEXT + 2 * (chunks.word(base + offsets) >> np.uint64(48)).astype(np.int64)
+    _, first, alike = np.unique(offsets, return_index=True, return_inverse=True)
+    others = np.setdiff1d(first, np.flatnonzero(inline & (names + 4 + reach <= template.size)))
+    offsets, reach = offsets[others], reach[others]
     whose, within, text_mask = _name_words(reach)
     text = chunks.word(base + offsets[whose] + within) & text_mask
     body = chunks.run(np.array([start]), len(masks))[0] & masks
-    return _Known(template, body, masks, names, inline, reach, whose, within, text, text_mask)
+    return _Known(template, body, masks, names, inline, first[alike], others, reach, whose, within, text, text_mask)
 
 
 def _name_words(reach: Ints) -> tuple[Ints, Ints, Words]:
@@ -159,6 +168,8 @@ def _equal(chunks: Chunks, one: _Known, places: Ints, bases: Ints) -> NDArray[np
     same &= ((body & one.mask) == one.body).all(1)
     offsets = (chunks.word(start[:, None] + one.names) & _LOW).astype(np.int64)
     same &= ((offsets == (start - bases)[:, None] + one.names + 4) == one.inline).all(1)
+    same &= (offsets == offsets[:, one.alike]).all(1)
+    offsets = offsets[:, one.others]
     inside = offsets + one.reach <= CHUNK
     same &= inside.all(1)
     offsets = np.where(inside, offsets, 0) + bases[:, None]

@@ -72,11 +72,18 @@ def _records(block: memoryview | bytearray) -> int:
 
 
 def _not_nested(at: NDArray[np.int64], size: NDArray[np.int64]) -> int:
-    if (at[1:] >= (at + size)[:-1]).all():
-        return len(at)
-    count = reached = 0
-    for start, length in zip(at.tolist(), size.tolist(), strict=True):
-        if start >= reached:
+    """Count those that lie in none before them, from the first on."""
+    if not len(at):
+        return 0
+    ends = at + size
+    alone = np.ones(len(at), bool)
+    alone[1:] = at[1:] >= np.maximum.accumulate(ends)[:-1]
+    # What starts behind all before it lies in none of them; only what is between two such is walked.
+    count, reached = int(alone.sum()), 0
+    for number in np.flatnonzero(~alone).tolist():
+        if alone[number - 1]:
+            reached = int(ends[number - 1])
+        if at[number] >= reached:
             count += 1
-            reached = start + length
+            reached = int(ends[number])
     return count

@@ -153,11 +153,14 @@ class Frame(Rows):
 
     def _packed(self, places: Sequence[tuple[Part, Slot | None]]) -> Ints:
         """Return the value of each record's own slot, packed; nothing where it has none."""
-        values = [part.packed(slot) for part, slot in places]
-        filled = [
-            np.zeros(len(part.at), np.int64) if v is None else v for v, (part, _) in zip(values, places, strict=True)
-        ]
-        return np.concatenate(filled or [np.zeros(0, np.int64)])[self._order]
+        out = np.zeros(len(self), np.int64)
+        done = 0
+        for part, slot in places:
+            here = slice(done, done := done + len(part.at))
+            packed = part.packed(slot)
+            if packed is not None:
+                out[here] = packed
+        return out[self._order]
 
     def _words(self, places: Sequence[tuple[Part, Slot | None]], *, distinct: bool = True) -> Words:
         out = words(self._chunks, self._packed(places), distinct=distinct)

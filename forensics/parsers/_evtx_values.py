@@ -44,6 +44,8 @@ _NUMBERS: Final = {
 }
 _HEX: Final = frozenset({0x14, 0x15})
 _WIDTHS: Final = {0x04: 1, 0x05: 2, 0x06: 2, 0x07: 4, 0x08: 4, 0x09: 8, 0x0A: 8, 0x14: 4, 0x15: 8, FILETIME: 8}
+_SIZE: Final = 0xFFFF << 32
+"""Where a packed value has its size."""
 _SIGNED: Final = frozenset({0x05, 0x07, 0x09})
 
 
@@ -169,23 +171,22 @@ def words(chunks: Chunks, values: Ints, *, distinct: bool = True) -> Words:
 
     Rows ascend and do not overlap, since each value lies in its own record: so one array over the buffer has them all.
     """
-    size, kind = sizes(values), kinds(values)
-    kind[size == 0] = NULL
-    found = [number for number in np.flatnonzero(np.bincount(kind, minlength=1)).tolist() if number != NULL]
     codes = np.full(len(values), -1, np.int32)
+    there = np.flatnonzero(values & _SIZE)
+    if len(there) < len(values):
+        values = values[there]
+    kind = kinds(values)
+    alike = len(there) > 0 and bool((kind == kind[0]).all())
+    found = kind[:1].tolist() if alike else np.unique(kind).tolist()
     told: list[str] = []
-    certain = len(found) == 1
+    certain = alike
     for number in found:
-        rows = np.flatnonzero(kind == number)
-        every = len(rows) == len(values)
-        some, wide = (values, size) if every else (values[rows], size[rows])
-        new, index, differ = _distinct(chunks, starts(some), wide, number)
+        if number == NULL:
+            continue
+        rows = slice(None) if alike else np.flatnonzero(kind == number)
+        new, index, differ = _distinct(chunks, starts(values[rows]), sizes(values[rows]), number)
         certain &= differ
-        index = index + np.int32(len(told)) if told else index
-        if every:
-            codes = index
-        else:
-            codes[rows] = index
+        codes[there[rows]] = index + np.int32(len(told))
         told += new
     return Words(codes, told) if certain or not distinct else Words(codes, told).map(str)
 
