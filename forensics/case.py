@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from forensics.errors import EvidenceChangedError, OutputError, UsageError
@@ -30,13 +31,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     import pandas as pd
-    import pyarrow as pa
 
 MANIFEST: Final = "manifest.json"
 AUDIT: Final = "audit.jsonl"
 _TABLES: Final = "tables"
 _SPILL: Final = ".spill"
 _HASH_BLOCK: Final = 1 << 20
+_ROWS_A_GROUP: Final = 1 << 16
+"""Rows of a large table that are held at once, some hundred bytes each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +189,18 @@ class Draft:
     def write_table(self, name: str, rows: pa.Table) -> None:
         """Write one small table as Parquet."""
         pq.write_table(rows, self.folder / _TABLES / f"{name}.parquet", compression="zstd", compression_level=1)
+
+    def write_pieces(self, name: str, schema: pa.Schema, pieces: Iterable[pa.Table]) -> None:
+        """Write a table that may be larger than memory as Parquet; its bytes do not depend on where the pieces end."""
+        file = self.folder / _TABLES / f"{name}.parquet"
+        with pq.ParquetWriter(file, schema, compression="zstd", compression_level=1) as writer:
+            held = schema.empty_table()
+            for piece in pieces:
+                held = pa.concat_tables([held, piece])
+                while len(held) > _ROWS_A_GROUP:
+                    writer.write_table(held.slice(0, _ROWS_A_GROUP).combine_chunks())
+                    held = held.slice(_ROWS_A_GROUP)
+            writer.write_table(held.combine_chunks())
 
     def write(self, filename: str, pieces: Iterable[bytes]) -> None:
         """Write one output file."""

@@ -359,7 +359,8 @@ class Parser:
 class Rule:
     """One question asked of a case. A module of `analysis` without a leading underscore has one, named RULE.
 
-    `run` reads the tables named in `needs` from the database and returns the table called `name`, in total order.
+    `run` reads the tables named in `needs` from the database and returns the table called `name`, in total order. Where that
+    may be larger than memory, `pieces` yields it piece by piece.
     """
 
     name: str
@@ -367,6 +368,7 @@ class Rule:
     needs: tuple[str, ...]
     schema: pa.Schema
     run: Callable[[duckdb.DuckDBPyConnection], pa.Table]
+    pieces: Callable[[duckdb.DuckDBPyConnection], Iterator[pa.Table]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

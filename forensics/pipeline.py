@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
+    from forensics.model import Rule
+
 _PACKAGES: Final = (
     "crawler-user-agents",
     "cryptography",
@@ -136,13 +138,13 @@ def _ask(
     pairs = db.sql(
         "SELECT DISTINCT source_ip, CAST(time AS DATE) AS day FROM events "
         "WHERE source_ip IS NOT NULL AND time IS NOT NULL ORDER BY source_ip, day"
-    ).to_arrow_table()
+    ).to_arrow_reader(enrichment.BLOCK)
     as_of = None if options.as_of == "event" else typed_date(options.as_of)
-    building.write_table("addresses", witnesses.enrich(pairs, as_of=as_of))
+    building.write_pieces("addresses", TABLES["addresses"], witnesses.place(pairs, as_of=as_of))
     bind(db, building.folder, "addresses", TABLES["addresses"])
     progress("placing", 1)
     for rule in rules().values():
-        building.write_table(rule.name, roomy(db, partial(rule.run, db)))
+        roomy(db, partial(_answer, rule, db, building))
         bind(db, building.folder, rule.name, rule.schema)
         progress(f"asking {rule.name}", 1)
     _register(db, building, online)
@@ -150,6 +152,13 @@ def _ask(
         building.write(report.filename, report.write(db))
         progress(f"writing {report.filename}", 1)
     return len(copied)
+
+
+def _answer(rule: Rule, db: duckdb.DuckDBPyConnection, building: Draft) -> None:
+    if rule.pieces is None:
+        building.write_table(rule.name, rule.run(db))
+    else:
+        building.write_pieces(rule.name, rule.schema, rule.pieces(db))
 
 
 def _register(db: duckdb.DuckDBPyConnection, building: Draft, online: enrichment.Online | None) -> None:

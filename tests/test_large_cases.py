@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import forensics
-from forensics.analysis import _backwards, _places, _segments, _traffic, beacons, rules
+from forensics.analysis import _backwards, _kinds, _places, _segments, _traffic, beacons, rules
 from forensics.analysis._segments import spread
-from forensics.analysis._words import LOCATOR
-from forensics.case import Case, connect, roomy
+from forensics.analysis._words import LOCATOR, because
+from forensics.case import Case, Draft, connect, roomy
 from forensics.reports._cells import LONG, cell, csv_lines
 from forensics.reports._csv_columns import csv_block
 from forensics.schemas import TABLES
@@ -122,6 +124,56 @@ def test_addresses_counted_a_few_at_a_time_are_the_same_as_all_at_once(
         assert rules()["sources"].run(db).equals(expected)
 
 
+@given(
+    st.lists(
+        st.fixed_dictionaries(
+            {"word": st.none() | st.sampled_from("abc"), "number": st.none() | st.integers(0, 2), "sure": st.booleans()}
+        ),
+        max_size=30,
+    ),
+    st.sampled_from([1, 4, 1 << 62]),
+)
+def test_rows_are_of_one_kind_if_and_only_if_they_are_alike(rows: list[dict[str, object]], most: int) -> None:
+    schema = pa.schema([("word", pa.string()), ("number", pa.int64()), ("sure", pa.bool_())])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_kinds, "_MOST", most)
+        first, kind = _kinds.kinds(pa.RecordBatch.from_pylist(rows, schema))
+    assert [rows[first[one]] for one in kind] == rows
+    assert len(first) == len({(row["word"], row["number"], row["sure"]) for row in rows})
+
+
+def test_a_table_has_the_same_bytes_wherever_its_pieces_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("forensics.case._ROWS_A_GROUP", 7)
+    table = pa.table({"word": [f"w{n % 5}" for n in range(50)], "number": range(50)})
+    written = set()
+    for size in (1, 3, 7, 20, 50):
+        (tmp_path / str(size)).mkdir()
+        building = Draft(tmp_path / str(size))
+        building.write_pieces("t", table.schema, (table.slice(at, size) for at in range(0, 50, size)))
+        written.add((building.parts / "t.parquet").read_bytes())
+    assert len(written) == 1
+    assert pq.read_table(building.parts / "t.parquet").equals(table)
+    assert pq.ParquetFile(building.parts / "t.parquet").num_row_groups == 8
+
+
+def test_a_table_of_one_piece_has_the_bytes_of_one_that_was_written_whole(tmp_path: Path) -> None:
+    building = Draft(tmp_path)
+    for table in (pa.table({"word": ["a", "b", None]}), pa.table({"word": pa.array([], pa.string())})):
+        building.write_table("whole", table)
+        building.write_pieces("pieces", table.schema, [table])
+        assert (building.parts / "whole.parquet").read_bytes() == (building.parts / "pieces.parquet").read_bytes()
+
+
+def test_reasons_spelt_column_by_column_are_those_of_each_row(regular: Case) -> None:
+    for row in regular.table("beacons").to_pylist():
+        told = json.loads(row["because"])
+        assert row["because"] == because(told)
+        assert [one["weight"] for one in told] == [7, 5]
+        assert told[0]["sentence"].startswith(f"{row['requests']:,} requests every {row['period_s']:g} s, ")
+        assert f"sizes of answers {row['size_score']:.3f}, duration {row['duration_score']:.3f}" in told[1]["sentence"]
+        assert all(one["locators"][0].startswith("E0001:") for one in told)
+
+
 def test_every_row_falls_into_one_share(regular: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_traffic, "SHARE", 50)
     with regular.database() as db:
@@ -140,7 +192,7 @@ def test_the_number_of_a_place_keeps_the_order_of_events_and_gives_back_the_loca
             ) AS rows(evidence_id, time, log_offset, log_length, log_ordinal)""")
         _places.number_evidence(db)
         found = db.sql(f"""
-            SELECT {_places.locator_at("place", "mark")}, {LOCATOR}, {_places.time_at("place")} IS NOT DISTINCT FROM time,
+            SELECT {_places.locator_at("place", "mark", line=False)}, {LOCATOR}, {_places.time_at("place")} IS NOT DISTINCT FROM time,
                    row_number() OVER (ORDER BY place) = row_number() OVER (ORDER BY time NULLS LAST, evidence_id, log_offset)
             FROM (SELECT e.*, {_places.PLACE} AS place, {_places.MARK} AS mark FROM events e JOIN _evidence_numbers USING (evidence_id))
             """).fetchall()

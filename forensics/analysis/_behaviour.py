@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from forensics.analysis._places import MARK, PLACE, locator_at
+from forensics.analysis._places import LINE_MARK, MARK, PLACE, locator_at
 from forensics.analysis._traffic import count_traffic, path_of, shares
 from forensics.analysis._words import BEACONS, LOOPBACK
 
@@ -54,7 +54,7 @@ def count_behaviour(db: duckdb.DuckDBPyConnection) -> None:
             SELECT source_ip, min(place) FILTER (WHERE panel) AS panel_place, arg_min(mark, place) FILTER (WHERE panel) AS panel_mark,
                    count(*) FILTER (WHERE managed) AS managed, count(*) FILTER (WHERE refused) AS manager_refused,
                    min(place) FILTER (WHERE managed) AS manager_place, arg_min(mark, place) FILTER (WHERE managed) AS manager_mark
-            FROM (SELECT e.source_ip, {PLACE} AS place, {MARK} AS mark, p.kind = 'panel' AND e.http_response_status_code < 400 AS panel,
+            FROM (SELECT e.source_ip, {PLACE} AS place, {LINE_MARK} AS mark, p.kind = 'panel' AND e.http_response_status_code < 400 AS panel,
                          p.kind = 'manager' AND e.http_response_status_code < 400 AND e.user_name IS NOT NULL AS managed,
                          p.kind = 'manager' AND e.http_response_status_code IN (401, 403) AS refused
                   FROM events e JOIN _evidence_numbers USING (evidence_id) JOIN endpoints p ON p.path = {path_of("e.url_path")}
@@ -65,7 +65,7 @@ def count_behaviour(db: duckdb.DuckDBPyConnection) -> None:
             SELECT unnest(string_split(source_ips, ';')) AS source_ip, session_uid, duration_s FROM sessions) GROUP BY source_ip)
         SELECT source_ip, least(asked.first, did.first) AS first_seen, greatest(asked.last, did.last) AS last_seen,
                CASE WHEN did.place IS NULL OR asked.place < did.place THEN {locator_at("asked.place", "asked.mark")}
-                    ELSE {locator_at("did.place", "did.mark")} END AS first_locator,
+                    ELSE {locator_at("did.place", "did.mark", line=False)} END AS first_locator,
                {_counts("requests", "refused", "connects", "authenticated", "answered", "no_request", "c2", "c2_posts", "usual.c2_usual", "calls.c2_same_size")},
                coalesce(calls.c2_bytes, 0) AS c2_bytes, c2_first, {locator_at("c2_place", "c2_mark")} AS c2_locator,
                {_counts("panel")}, {locator_at("panel_place", "panel_mark")} AS panel_locator,

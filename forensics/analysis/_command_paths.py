@@ -71,8 +71,9 @@ def commands(db: duckdb.DuckDBPyConnection, rows: list[Row]) -> dict[str, Comman
     known: dict[str, Command] = {}
     late: dict[str, Command] = {}
     kept = [row for row in asked if row["path"] in clients and _by_machines(row, clients[row["path"]])]
-    sizes = _main_sizes(db, [row["path"] for row in kept])
+    sizes, first = _main_sizes(db, [row["path"] for row in kept]), _first_strangers(db, kept)
     for row in kept:
+        row["first_stranger"] = first.get(row["path"])
         seen = {**clients[row["path"]], "main_size_share": sizes[row["path"]]}
         origin = _origin(row, uploads, begin)
         born = max((time for time in uploads if time <= row["first_answered"]), default=row["first_answered"])
@@ -182,15 +183,28 @@ def _clients(db: duckdb.DuckDBPyConnection, paths: list[str]) -> dict[str, Row]:
 
 def _main_sizes(db: duckdb.DuckDBPyConnection, paths: list[str]) -> dict[str, float]:
     """Return, by path, the share of the answers to strangers that have the size that most have."""
+    found = _of_strangers(db, paths, "path, coalesce(http_response_bytes, 0) AS size, count(*) AS n")
+    return _pairs(db, f"SELECT path, max(n) / sum(n) AS value FROM ({found}) GROUP BY path")
+
+
+def _first_strangers(db: duckdb.DuckDBPyConnection, rows: list[Row]) -> dict[str, datetime]:
+    """Return, by path, when it first answered a stranger, of those that insiders asked for too."""
+    paths = [row["path"] for row in rows if row["first_insider"] is not None]
+    return _pairs(db, _of_strangers(db, paths, "path, min(time) AS value")) if paths else {}
+
+
+def _of_strangers(db: duckdb.DuckDBPyConnection, paths: list[str], columns: str) -> str:
+    """Return SQL that counts the answers to strangers on some paths."""
     db.register("_asked", pa.table({"path": pa.array(paths, pa.string())}))
-    found = db.sql(f"""
-        WITH sizes AS (
-            SELECT a.path, coalesce(e.http_response_bytes, 0) AS size, count(*) AS n
-            FROM events e JOIN _asked a ON a.path = {path_of("e.url_path")}
-            WHERE e.event_action = 'http_request' AND e.http_response_status_code < 400
-                  AND e.source_ip IS NOT NULL AND e.source_ip NOT IN (SELECT source_ip FROM _requests WHERE insider) GROUP BY ALL)
-        SELECT path, max(n) / sum(n) AS share FROM sizes GROUP BY path""").to_arrow_table()
-    return dict(zip(found.column("path").to_pylist(), found.column("share").to_pylist(), strict=True))
+    return f"""
+        SELECT {columns} FROM events e JOIN _asked a ON a.path = {path_of("e.url_path")}
+        WHERE e.event_action = 'http_request' AND e.http_response_status_code < 400
+              AND e.source_ip IS NOT NULL AND e.source_ip NOT IN (SELECT source_ip FROM _requests WHERE insider) GROUP BY ALL"""
+
+
+def _pairs(db: duckdb.DuckDBPyConnection, select: str) -> dict[str, Any]:
+    found = db.sql(select).to_arrow_table()
+    return dict(zip(found.column("path").to_pylist(), found.column("value").to_pylist(), strict=True))
 
 
 def _times(db: duckdb.DuckDBPyConnection, select: str) -> list[datetime]:

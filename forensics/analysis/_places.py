@@ -27,6 +27,10 @@ PLACE: Final = (
 MARK: Final = f"(coalesce(e.log_ordinal, 0)::HUGEINT * {1 << _LENGTH_BITS} + e.log_length)"
 """SQL for what a locator has beside evidence and offset: the record's number and its length."""
 
+_LINE_BITS: Final = 24
+LINE_MARK: Final = f"(coalesce(e.log_ordinal, 0) * {1 << _LINE_BITS} + e.log_length)"
+"""MARK of a line of text in half the memory: lines are numbered by this code, and no longer than `MAX_LINE`."""
+
 
 def number_evidence(db: duckdb.DuckDBPyConnection) -> None:
     """Make the temporary table `_evidence_numbers`: each `evidence_id` and the place of its first byte, in the order of the ids."""
@@ -39,13 +43,14 @@ def number_evidence(db: duckdb.DuckDBPyConnection) -> None:
     )
 
 
-def locator_at(place: str, mark: str) -> str:
-    """Return SQL for the locator of the event with a place and a mark; null where they are."""
-    length = f"({mark} & {(1 << _LENGTH_BITS) - 1})"
+def locator_at(place: str, mark: str, *, line: bool = True) -> str:
+    """Return SQL for the locator of the event with a place and a mark, a LINE_MARK or else a MARK; null where they are."""
+    bits = _LINE_BITS if line else _LENGTH_BITS
+    length = f"({mark} & {(1 << bits) - 1})"
     number = f"CAST(({place} >> {_OFFSET_BITS}) & {(1 << _EVIDENCE_BITS) - 1} AS INTEGER)"
     return (
         f"getvariable('evidence_ids')[{number} + 1] || ':' || ({place} & {(1 << _OFFSET_BITS) - 1}) || '+' || {length} "
-        f"|| '#' || (({mark} - {length}) // {1 << _LENGTH_BITS})"
+        f"|| '#' || (({mark} - {length}) // {1 << bits})"
     )
 
 

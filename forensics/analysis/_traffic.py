@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from forensics.analysis._places import MARK, PLACE, number_evidence, time_at
+from forensics.analysis._places import LINE_MARK, PLACE, number_evidence, time_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +42,7 @@ def count_traffic(db: duckdb.DuckDBPyConnection) -> None:
 
     One row a `source_ip` (may be null), `path` (null: none, or one not known by name), `pathless`, `timed`, `asset` and
     `static` (what the path ends like). Counts: `n`, `ok` (answered), `bad` (refused or not found), `posts`, `ok_posts`;
-    `bytes`; `first` and `last`, `first_ok`; `place` and `mark` are the first request's.
+    `first` and `last`; `place` and `mark` (LINE_MARK) are the first request's.
     """
     if db.sql("SELECT 1 FROM duckdb_tables() WHERE table_name = '_traffic' AND temporary").fetchall():
         return
@@ -53,31 +53,30 @@ def count_traffic(db: duckdb.DuckDBPyConnection) -> None:
         CREATE TEMP TABLE _traffic AS
         SELECT source_ip, path, pathless, timed, asset, static, count(*) AS n, count(*) FILTER (WHERE status < 400) AS ok,
                count(*) FILTER (WHERE status >= 400) AS bad, count(*) FILTER (WHERE post) AS posts,
-               count(*) FILTER (WHERE post AND status < 400) AS ok_posts, coalesce(sum(size), 0) AS bytes,
-               {time_at("min(place)")} AS first, min(time) FILTER (WHERE status < 400) AS first_ok, max(time) AS last,
+               count(*) FILTER (WHERE post AND status < 400) AS ok_posts, {time_at("min(place)")} AS first, max(time) AS last,
                min(place) AS place, arg_min(mark, place) AS mark
         FROM (SELECT e.source_ip, p.path, e.url_path IS NULL AS pathless, e.time IS NOT NULL AS timed, e.time,
-                     e.http_response_status_code AS status, e.http_response_bytes AS size, e.http_request_method = 'POST' AS post,
+                     e.http_response_status_code AS status, e.http_request_method = 'POST' AS post,
                      CASE WHEN p.path IS NOT NULL THEN p.asset ELSE regexp_matches({_PATH}, '{ASSET}', 'i') END AS asset,
                      CASE WHEN p.path IS NOT NULL THEN p.static ELSE regexp_matches({_PATH}, '{STATIC}', 'i') END AS static,
-                     {PLACE} AS place, {MARK} AS mark
+                     {PLACE} AS place, {LINE_MARK} AS mark
               FROM events e JOIN _evidence_numbers USING (evidence_id) LEFT JOIN _paths p ON p.path = {_PATH}
               WHERE e.event_action = 'http_request')
         GROUP BY source_ip, path, pathless, timed, asset, static""")
 
 
 def _paths(db: duckdb.DuckDBPyConnection) -> None:
-    """Make `_paths`: those that ever answered, and the most asked for among those that never did; `gets` are answered ones."""
+    """Make `_paths`: those that ever answered, and the most asked for among those that never did. `gets` and `first_ok` are of answers."""
     db.execute(f"""
         CREATE OR REPLACE TEMP TABLE _paths AS
         WITH every AS (
             SELECT {_PATH} AS path, count(*) AS n, count(*) FILTER (WHERE {_OK}) AS answered,
-                   count(*) FILTER (WHERE {_OK} AND http_request_method = 'GET') AS gets
+                   count(*) FILTER (WHERE {_OK} AND http_request_method = 'GET') AS gets, min(time) FILTER (WHERE {_OK}) AS first_ok
             FROM events WHERE event_action = 'http_request' AND url_path IS NOT NULL GROUP BY ALL),
         kept AS (
-            SELECT path, gets FROM every WHERE answered > 0 UNION ALL
-            (SELECT path, gets FROM every WHERE answered = 0 ORDER BY n DESC, path LIMIT {PROBES_KEPT}))
-        SELECT path, gets, regexp_matches(path, '{ASSET}', 'i') AS asset, regexp_matches(path, '{STATIC}', 'i') AS static FROM kept""")
+            SELECT path, gets, first_ok FROM every WHERE answered > 0 UNION ALL
+            (SELECT path, gets, first_ok FROM every WHERE answered = 0 ORDER BY n DESC, path LIMIT {PROBES_KEPT}))
+        SELECT path, gets, first_ok, regexp_matches(path, '{ASSET}', 'i') AS asset, regexp_matches(path, '{STATIC}', 'i') AS static FROM kept""")
 
 
 def shares(rows: int, column: str = "e.source_ip") -> Iterator[str]:

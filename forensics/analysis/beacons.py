@@ -6,10 +6,12 @@ counts and the row says which. Series are read in portions of bounded size, so m
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from forensics.analysis._places import locator_at
 from forensics.analysis._rita import LEAST_TIMES, STROBE, Scores, scores
@@ -21,7 +23,7 @@ from forensics.model import Rule
 from forensics.text import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import duckdb
     from numpy.typing import NDArray
@@ -34,10 +36,14 @@ if TYPE_CHECKING:
 
 _PORTION: Final = 1_000_000
 """Requests held at once: about 200 MB with all that is derived from them, more only where one pair has more."""
+_RANGE: Final = 8_000_000
+"""Requests that the database sorts at once; the pairs of so many are held beside them."""
 _READ: Final = 1 << 18
 _DAY: Final = 86_400
 _CATEGORIES: Final = ((0.9, "high"), (0.7, "medium"), (0.5, "low"))
 """RITA's thresholds."""
+_MOST_BYTES: Final = 1 << 42
+"""4 TiB to one client on one path: a forged size cannot make a sum overflow."""
 _MOST_CLIENTS: Final = 8
 _UNSTEADY: Final = 0.25
 _STEADY: Final = 0.1
@@ -47,38 +53,45 @@ behind one address look like that."""
 
 
 def _run(db: duckdb.DuckDBPyConnection) -> pa.Table:
-    pairs = _pairs(db)
+    return pa.concat_tables([BEACONS.empty_table(), *_pieces(db)])
+
+
+def _pieces(db: duckdb.DuckDBPyConnection) -> Iterator[pa.Table]:
     (ends,) = db.sql(
         "SELECT CAST(floor(epoch(min(time))) AS BIGINT) AS since, CAST(floor(epoch(max(time))) AS BIGINT) AS until "
         "FROM events WHERE event_action = 'http_request'"
     ).fetchall()
-    made = [BEACONS.empty_table()]
-    for start, requests in _portions(db):
-        made.append(_scored(pairs, start, requests, *ends))
-    return pa.concat_tables(made)
+    for low, high in _ranges(db):
+        pairs = db.sql(f"SELECT * FROM _pairs WHERE pair BETWEEN {low} AND {high} ORDER BY pair").to_arrow_table()
+        for start, requests in _portions(db, low, high):
+            yield _scored(pairs, start - low, requests, *ends)
 
 
-def _pairs(db: duckdb.DuckDBPyConnection) -> pa.Table:
-    """Number the pairs of address and answered path that have enough requests to be looked at."""
+def _ranges(db: duckdb.DuckDBPyConnection) -> list[tuple[int, int]]:
+    """Number in `_pairs` the pairs of address and answered path that have enough requests; return runs of them to take at once."""
     count_traffic(db)
     db.execute(f"""
         CREATE OR REPLACE TEMP TABLE _pairs AS
         SELECT row_number() OVER (ORDER BY source_ip, path) - 1 AS pair, * FROM (
-            SELECT t.source_ip, t.path, p.kind, t.n AS requests, t.first AS first_seen, t.last AS last_seen, t.bytes, t.posts,
+            SELECT t.source_ip, t.path, p.kind, t.n AS requests, t.first AS first_seen, t.last AS last_seen, t.posts,
                    {locator_at("t.place", "t.mark")} AS locator
             FROM _traffic t JOIN endpoints p ON p.path = t.path
             WHERE t.source_ip IS NOT NULL AND t.timed AND p.kind NOT IN ('probe', 'static') AND t.n >= {LEAST_TIMES})""")
-    return db.sql("SELECT * FROM _pairs ORDER BY pair").to_arrow_table()
+    found = db.sql(f"""
+        SELECT min(pair), max(pair) FROM (SELECT pair, sum(requests) OVER (ORDER BY pair) // {_RANGE} AS run FROM _pairs)
+        GROUP BY run ORDER BY 1""").fetchall()
+    return [(low, high) for low, high in found]
 
 
-def _portions(db: duckdb.DuckDBPyConnection) -> Iterator[tuple[int, Requests]]:
-    """Yield whole pairs, about _PORTION requests at a time: the number of the first pair, and the requests from it on.
+def _portions(db: duckdb.DuckDBPyConnection, low: int, high: int) -> Iterator[tuple[int, Requests]]:
+    """Yield whole pairs of a run, about _PORTION requests at a time: the number of the first pair, and the requests from it on.
 
     The database sorts once, on disk where they are many, and hands them over as they are asked for.
     """
     found = db.sql(f"""
         SELECT p.pair, CAST(floor(epoch(e.time)) AS BIGINT) AS second, coalesce(e.http_response_bytes, 0) AS size
-        FROM events e JOIN _pairs p ON p.source_ip = e.source_ip AND p.path = {path_of("e.url_path")}
+        FROM events e JOIN (SELECT pair, source_ip, path FROM _pairs WHERE pair BETWEEN {low} AND {high}) p
+             ON p.source_ip = e.source_ip AND p.path = {path_of("e.url_path")}
         WHERE e.event_action = 'http_request' AND e.time IS NOT NULL
         ORDER BY pair, second, size""").to_arrow_reader(_READ)
     held: list[Requests] = []
@@ -115,8 +128,10 @@ def _scored(pairs: pa.Table, start: int, requests: Requests, since: int, until: 
     by_day, day, day_of = _daily(pair, second, size)
     best, days = _best_days(by_day, day_of, total)
     best_score = by_day.score[best]
+    heads = np.searchsorted(pair, np.arange(total))
     keep = np.flatnonzero(life.unique >= LEAST_TIMES)
     columns = {
+        "bytes": np.minimum(np.add.reduceat(np.minimum(size, _MOST_BYTES), heads), _MOST_BYTES),
         "score": np.maximum(life.score, best_score),
         "score_of": np.where(best_score > life.score, "day", "life"),
         "times_score": life.times,
@@ -133,9 +148,8 @@ def _scored(pairs: pa.Table, start: int, requests: Requests, since: int, until: 
     about = pairs.slice(start, total).take(pa.array(keep))
     for name, values in columns.items():
         about = about.append_column(name, pa.array(values[keep]))
-    told = about.select(_TOLD).to_pylist()
-    about = about.append_column("category", pa.array([_category(row) for row in told], pa.string()))
-    about = about.append_column("because", pa.array([_because(row) for row in told], pa.string()))
+    about = about.append_column("category", pa.array(_category(about), pa.string()))
+    about = about.append_column("because", _because(about))
     return about.select(BEACONS.names).cast(BEACONS)
 
 
@@ -175,36 +189,47 @@ def _clients(series: Ints, seconds: Ints, alone: Spread) -> tuple[Ints, Floats, 
     return clients, period, jitter
 
 
-_TOLD: Final = [
-    "requests", "locator", "score", "score_of", "times_score", "size_score", "duration_score", "histogram_score",
-    "clients_estimate", "period_s", "jitter_s",
-]  # fmt: skip
+def _category(pairs: pa.Table) -> NDArray[np.str_]:
+    score, requests = (pairs.column(name).to_numpy() for name in ("score", "requests"))
+    tests = [(requests >= STROBE) & (score == 0), *(score >= least for least, _ in _CATEGORIES)]
+    return np.select(tests, ["strobe", *(word for _, word in _CATEGORIES)], "none")
 
 
-def _category(row: dict[str, Any]) -> str:
-    if row["requests"] >= STROBE and not row["score"]:
-        return "strobe"
-    return next((word for least, word in _CATEGORIES if row["score"] >= least), "none")
-
-
-def _because(row: dict[str, Any]) -> str:
-    first = [row["locator"]]
-    each = f"from {row['clients_estimate']} timers " if row["clients_estimate"] > 1 else ""
-    reasons = [
+_SAID: Final = because(
+    [
+        reason("{requests} {clients_estimate}every {period_s} s, median deviation {jitter_s} s", 7, ["{locator}"]),
         reason(
-            f"{counted(row['requests'], 'request')} {each}every {row['period_s']:g} s, median deviation {row['jitter_s']:g} s",
-            7,
-            first,
-        ),
-        reason(
-            f"score {row['score']:.3f} over {'its best day' if row['score_of'] == 'day' else 'the whole log'}; over the log: times "
-            f"{row['times_score']:.3f}, sizes of answers {row['size_score']:.3f}, duration {row['duration_score']:.3f}, "
-            f"histogram {row['histogram_score']:.3f}",
+            "score {score} over {score_of}; over the log: times {times_score}, sizes of answers {size_score}, "
+            "duration {duration_score}, histogram {histogram_score}",
             5,
-            first,
+            ["{locator}"],
         ),
     ]
-    return because(reasons)
+)
+_SPELT: Final[dict[str, Callable[[Any], str]]] = {
+    "requests": lambda number: counted(number, "request"),
+    "clients_estimate": lambda number: f"from {number} timers " if number > 1 else "",
+    "score_of": lambda of: "its best day" if of == "day" else "the whole log",
+    **dict.fromkeys(("period_s", "jitter_s"), "{:g}".format),
+    **dict.fromkeys(("score", "times_score", "size_score", "duration_score", "histogram_score"), "{:.3f}".format),
+}
+"""How the values of a column stand in a sentence."""
 
 
-RULE = Rule("beacons", "Who comes back by a timer", ("events", "endpoints"), BEACONS, _run)
+def _because(pairs: pa.Table) -> pa.Array:
+    """Return the reasons of many pairs as `because` would write them, each distinct value spelt once."""
+    parts: list[pa.Scalar | pa.Array] = []
+    for place, part in enumerate(re.split(r"\{(\w+)\}", _SAID)):
+        if place % 2 == 0:
+            parts.append(pa.scalar(part))
+            continue
+        column = pairs.column(part).combine_chunks()
+        if part in _SPELT:
+            values = column.dictionary_encode()
+            words = [_SPELT[part](value) for value in values.dictionary.to_pylist()]
+            column = pa.array(words, pa.string()).take(values.indices)
+        parts.append(column)
+    return pc.binary_join_element_wise(*parts, "")
+
+
+RULE = Rule("beacons", "Who comes back by a timer", ("events", "endpoints"), BEACONS, _run, _pieces)

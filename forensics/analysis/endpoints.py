@@ -75,7 +75,7 @@ def _counted(db: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
                    arg_min(source_ip, place) AS first_source_ip,
                    min(place) AS place, arg_min(mark, place) AS mark,
                    sum(ok)::BIGINT AS answered,
-                   min(first_ok) AS first_answered,
+                   any_value(first_ok) AS first_answered,
                    sum(ok_posts)::BIGINT AS posts,
                    any_value(gets) AS gets,
                    count(DISTINCT source_ip) FILTER (WHERE ok > 0 AND NOT insider) AS strangers,
@@ -84,8 +84,7 @@ def _counted(db: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
                    coalesce(sum(ok_posts) FILTER (WHERE insider), 0)::BIGINT AS insider_posts,
                    coalesce(sum(ok) FILTER (WHERE NOT insider), 0)::BIGINT AS stranger_requests,
                    min(first) FILTER (WHERE insider) AS first_insider,
-                   min(place) FILTER (WHERE insider) AS insider_place, arg_min(mark, place) FILTER (WHERE insider) AS insider_mark,
-                   min(first_ok) FILTER (WHERE NOT insider) AS first_stranger
+                   min(place) FILTER (WHERE insider) AS insider_place, arg_min(mark, place) FILTER (WHERE insider) AS insider_mark
             FROM _requests JOIN _paths USING (path) GROUP BY path)
         ORDER BY first_seen, path"""
     )

@@ -10,12 +10,15 @@ import pyarrow as pa
 
 from forensics.analysis._agents import name_crawlers
 from forensics.analysis._behaviour import count_behaviour
+from forensics.analysis._kinds import kinds
 from forensics.analysis._roles import Context, role_of
 from forensics.analysis._words import BEACONS, MANY_FAILURES, because, reason
 from forensics.model import CONFIDENCES, Rule
 from forensics.schemas import SOURCES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import duckdb
 
 Person = tuple[str, str, list[dict[str, Any]]]
@@ -31,10 +34,20 @@ _PLACED: Final = (
     "country_iso_code", "country_as_of", "country_says", "as_number", "as_organization_name", "anonymity",
     "rare_origin", "rare_grade",
 )  # fmt: skip
+_OWN: Final = ("source_ip", "first_seen", "last_seen")
+_LOCATORS: Final = {
+    name: f"\N{FIRST STRONG ISOLATE}{name}"
+    for name in ("first_locator", "c2_locator", "panel_locator", "manager_locator")
+}
+"""What stands for a locator until the judgement is each address's own; no text of the judgement holds such a character."""
 _JUDGED: Final = ("role", "role_confidence", "because", "flags")
 
 
 def _run(db: duckdb.DuckDBPyConnection) -> pa.Table:
+    return pa.concat_tables([SOURCES.empty_table(), *_pieces(db)])
+
+
+def _pieces(db: duckdb.DuckDBPyConnection) -> Iterator[pa.Table]:
     count_behaviour(db)
     name_crawlers(db)
     context, persons, windows = _context(db), _persons(db), _windows(db)
@@ -43,9 +56,9 @@ def _run(db: duckdb.DuckDBPyConnection) -> pa.Table:
         SELECT b.*, {", ".join(f"p.{name}" for name in _PLACED)}, p.flags AS place_flags, p.countries,
                c.crawler, c.crawler_requests
         FROM _behaviour b LEFT JOIN places p USING (source_ip) LEFT JOIN _crawlers c USING (source_ip) ORDER BY source_ip""")
-    made = [_judged(batch, context, persons, windows) for batch in found.to_arrow_reader(_BATCH)]
+    for batch in found.to_arrow_reader(_BATCH):
+        yield _judged(batch, context, persons, windows)
     db.execute("DROP TABLE _behaviour")
-    return pa.concat_tables([SOURCES.empty_table(), *made])
 
 
 def _context(db: duckdb.DuckDBPyConnection) -> Context:
@@ -70,13 +83,29 @@ _PLACES: Final = """
 
 
 def _judged(batch: pa.RecordBatch, context: Context, persons: dict[str, Person], windows: dict[str, str]) -> pa.Table:
-    """Return the rows of SOURCES of some addresses: what was counted as it stands, and the judgement on it."""
+    """Return the rows of SOURCES of some addresses: what was counted as it stands, and the judgement on it.
+
+    Of millions of scanners most did the same: addresses that differ in nothing but names, times and places in the log are
+    judged once, and each gets its own locators.
+    """
     asked = batch.drop_columns([name for name in _PLACED if name not in {"rare_origin", "rare_grade"}])
-    verdicts = [
-        _verdict(row, context, persons.get(row["source_ip"]), windows.get(row["source_ip"]))
-        for row in asked.to_pylist()
-    ]
-    columns = {name: [verdict[place] for verdict in verdicts] for place, name in enumerate(_JUDGED)}
+    known = [ip if ip in persons or ip in windows else None for ip in asked.column("source_ip").to_pylist()]
+    alike = asked.drop_columns([*_OWN, *_LOCATORS]).append_column("known", pa.array(known, pa.string()))
+    for name in _LOCATORS:
+        alike = alike.append_column(name, asked.column(name).is_null())
+    first, kind = kinds(alike)
+    verdicts = []
+    for row in asked.take(pa.array(first)).to_pylist():
+        ip = row["source_ip"]
+        if ip not in persons and ip not in windows:
+            row |= {name: token for name, token in _LOCATORS.items() if row[name] is not None}
+        verdicts.append(_verdict(row, context, persons.get(ip), windows.get(ip)))
+    columns = {name: [verdicts[one][place] for one in kind] for place, name in enumerate(_JUDGED)}
+    for name, token in _LOCATORS.items():
+        columns["because"] = [
+            text.replace(token, locator) if token in text else text
+            for text, locator in zip(columns["because"], asked.column(name).to_pylist(), strict=True)
+        ]
     return pa.table(
         {
             f.name: pa.array(columns[f.name], f.type)
@@ -144,4 +173,5 @@ RULE = Rule(
     ("events", "addresses", "sessions", "people", "endpoints"),
     SOURCES,
     _run,
+    _pieces,
 )

@@ -26,7 +26,7 @@ from forensics.registry import listing as modules
 from forensics.schemas import ADDRESSES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import date
     from pathlib import Path
 
@@ -122,6 +122,11 @@ class Witnesses:
         asked = asked.sort_by([("source_ip", "ascending"), ("day", "ascending")])
         parts = [self._enrich(asked.slice(at, BLOCK), as_of) for at in range(0, asked.num_rows, BLOCK)]
         return pa.concat_tables([ADDRESSES.empty_table(), *parts]).combine_chunks()
+
+    def place(self, batches: Iterable[pa.RecordBatch], *, as_of: date | None = None) -> Iterator[pa.Table]:
+        """Yield ADDRESSES in pieces: of batches of distinct (source_ip, day) pairs in order, at most BLOCK each."""
+        for batch in batches:
+            yield self._enrich(pa.Table.from_batches([batch]).cast(_ASKED), as_of)
 
     def _enrich(self, asked: pa.Table, as_of: date | None) -> pa.Table:
         ips = pc.dictionary_encode(asked["source_ip"].combine_chunks())
