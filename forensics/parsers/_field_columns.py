@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from forensics.parsers._fast_columns import coded, constant, nulls
 from forensics.parsers._field_roles import Role, roles_of
 from forensics.parsers._field_vectors import add_milliseconds, at_once, kept, milliseconds
+from forensics.parsers._kept_text import Kept, unmapped
 from forensics.parsers._valve_rows import PEER, NotALine, Row, outcome, reader_of
 from forensics.parsers._valve_split import fits
 from forensics.schemas import EVENTS
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from forensics.parsers._valve import Field
 
     Bools = NDArray[np.bool_]
-    Columns = dict[str, pa.Array]
+    Columns = dict[str, Any]
 
 _OUTCOMES: Final = ("success", "failure", "unknown")
 
@@ -54,7 +54,7 @@ def columns_of(
     """
     bad = np.zeros(size, bool)
     columns: Columns = {}
-    pieces: dict[str, pa.Array] = {}
+    pieces: dict[str, Kept] = {}
     added = None
     for field, texts, role in zip(fields, values, roles or [Role.FILLS] * len(fields), strict=True):
         if role is Role.ADDS:
@@ -73,7 +73,7 @@ def columns_of(
         add_milliseconds(columns, added, bad)
     if roles is not None and Role.KEPT in roles:
         _mark_undecided(fields, roles, columns, bad)
-    columns["unmapped"] = _unmapped(pieces, size)
+    columns["unmapped"] = unmapped(pieces, size)
     return columns, bad
 
 
@@ -93,8 +93,8 @@ def _kept_by_distinct(field: Field, texts: pa.StringArray, bad: Bools) -> Column
     names = encoded.dictionary.to_pylist()
     wrong = np.array([not fits(name.encode(), field) for name in names], bool)
     bad |= wrong[encoded.indices.to_numpy()]
-    pieces = [None if name == "-" else json.dumps({field.name: name}, ensure_ascii=False)[1:-1] for name in names]
-    return {"rest": pa.array(pieces, pa.string()).take(encoded.indices)}
+    pieces = ["" if name == "-" else json.dumps({field.name: name}, ensure_ascii=False)[1:-1] for name in names]
+    return {"rest": _as_json(pieces, encoded.indices)}
 
 
 def _by_distinct(field: Field, texts: pa.StringArray, zone: str, bad: Bools) -> Columns:
@@ -113,10 +113,16 @@ def _by_distinct(field: Field, texts: pa.StringArray, zone: str, bad: Bools) -> 
     if field.letter == "s":
         found = np.array([_OUTCOMES.index(outcome(r.get("http_response_status_code"))) for r in read], np.int32)
         columns["event_outcome"] = coded(found[codes.to_numpy()], None, _OUTCOMES)
-    kept = [json.dumps(row["rest"], ensure_ascii=False)[1:-1] if row.get("rest") else None for row in read]
-    if any(kept):
-        columns["rest"] = pa.array(kept, pa.string()).take(codes)
+    rests = [json.dumps(row["rest"], ensure_ascii=False)[1:-1] if row.get("rest") else "" for row in read]
+    if any(rests):
+        columns["rest"] = _as_json(rests, codes)
     return columns
+
+
+def _as_json(texts: Sequence[str], codes: pa.Array) -> Kept:
+    """Return what rows keep as names and values in JSON, nothing where the text is empty."""
+    absent = np.array([not text for text in texts], bool)
+    return Kept(pa.array(texts, pa.string()).take(codes), absent[codes.to_numpy()], plain=False)
 
 
 def _read(field: Field, text: str, zone: str) -> Row | None:
@@ -138,17 +144,6 @@ def _column(name: str, rows: Sequence[Row], codes: pa.Array) -> pa.Array:
         return pa.array(values, kind).take(codes)
     distinct = pa.array(values, kind.value_type).dictionary_encode()
     return pa.DictionaryArray.from_arrays(distinct.indices.take(codes), distinct.dictionary)
-
-
-def _unmapped(pieces: Mapping[str, pa.Array], size: int) -> pa.Array:
-    """Return the JSON of what has no column, its names in order as the strict path writes them; null for nothing."""
-    if not pieces:
-        return pa.nulls(size, pa.string())
-    # Joining with null_handling="skip" loses rows of which every part is null (pyarrow 26): so each brings its comma.
-    parts = [pc.fill_null(pc.binary_join_element_wise(pieces[n], pa.scalar(", "), ""), "") for n in sorted(pieces)]
-    inside = pc.ascii_rtrim(pc.binary_join_element_wise(*parts, ""), ", ")
-    whole = pc.binary_join_element_wise(pa.scalar("{"), inside, pa.scalar("}"), "")
-    return pc.if_else(pc.equal(inside, ""), pa.scalar(None, pa.string()), whole)
 
 
 def events_of(columns: Mapping[str, Any], size: int, log_format: str, evidence_id: str) -> pa.RecordBatch:

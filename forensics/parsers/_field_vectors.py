@@ -5,9 +5,8 @@ Each function says of the rows it cannot turn that they are bad; the strict path
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +16,7 @@ from forensics.columns import TIME
 from forensics.parsers._clock_columns import clocks
 from forensics.parsers._fast_bytes import clf_times
 from forensics.parsers._fast_columns import constant, cut_at_mark, source_ips, unusual_hosts
+from forensics.parsers._kept_text import Kept
 from forensics.parsers._valve import Kind
 from forensics.parsers._valve_rows import HEADERS, keep, reader_of
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from forensics.parsers._valve import Field
 
     Bools = NDArray[np.bool_]
-    Columns = dict[str, pa.Array]
+    Columns = dict[str, Any]
 
 _NOTHING: Final = pa.scalar(None, pa.string())
 _SHAPES: Final = frozenset({"any", "count", "dash"})
@@ -171,9 +171,7 @@ def _kept(field: Field, texts: pa.StringArray, bad: Bools) -> Columns | None:
         _mark(pc.equal(texts, "-"), bad)
     elif shape == "count":
         _mark_counts(texts, data, bad)
-    opening = json.dumps(field.name, ensure_ascii=False) + ': "'
-    piece = pc.binary_join_element_wise(pa.scalar(opening), texts, pa.scalar('"'), "")
-    return {"rest": pc.if_else(pc.equal(texts, "-"), _NOTHING, piece)}
+    return {"rest": Kept(texts, pc.equal(texts, "-").to_numpy(zero_copy_only=False), plain=True)}
 
 
 def _mark_counts(texts: pa.StringArray, data: NDArray[np.uint8], bad: Bools) -> None:
