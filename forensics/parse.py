@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Spans that make one part, and the folder and number of the part.
+    """Spans that make one part, and the folder and number of the part; no folder where whoever does the job does not see it.
 
     `held` has the bytes of spans that bring them, `taken` says of which spans an earlier case has the rows.
     """
 
     number: int
     spans: tuple[Span, ...]
-    folder: Path
+    folder: Path | None
     held: tuple[Held | None, ...] = ()
     taken: tuple[Taken | None, ...] = ()
 
@@ -53,11 +53,15 @@ class SpanDone:
 
 @dataclass(slots=True)
 class JobDone:
-    """What became of a job, in the order of its spans; `parts` are the files it wrote, below the job's folder, and their sizes."""
+    """What became of a job, in the order of its spans.
+
+    `parts` are the files it made, named below the job's folder, and their sizes; `contents` their bytes if it had no folder.
+    """
 
     number: int
     spans: list[SpanDone] = field(default_factory=list)
     parts: dict[str, int] = field(default_factory=dict)
+    contents: dict[str, bytes] = field(default_factory=dict)
 
 
 def run(job: Job) -> JobDone:
@@ -80,6 +84,7 @@ def run(job: Job) -> JobDone:
             writer.discard()
         raise
     done.parts = {writers[kind].name: size for kind, size in sizes.items() if size}
+    done.contents = {writer.name: writer.content for writer in writers.values() if writer.content}
     return done
 
 

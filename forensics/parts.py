@@ -10,7 +10,8 @@ import secrets
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +21,6 @@ from forensics.schemas import EVENTS, REJECTS, SKIPS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -38,18 +38,32 @@ def path_of(folder: Path, kind: str, number: int) -> Path:
     return folder / kind / f"part-{number:06d}.parquet"
 
 
+def put(folder: Path, name: str, content: bytes) -> None:
+    """Write a file that was made elsewhere; it appears whole, by one rename."""
+    path = folder / name
+    path.parent.mkdir(exist_ok=True)
+    partial = _beside(path)
+    partial.write_bytes(content)
+    partial.replace(path)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+
+
 class PartWriter:
     """Collects batches of one kind and writes row groups; a part without rows of it leaves no file.
 
-    The file appears whole, by one rename: where a job is done twice (a lost worker, one that was slow), the same bytes take
-    the same place, and what a killed worker left half-written has a name that nobody reads.
+    The file appears whole, by one rename: what a killed process left half-written has a name that nobody reads. Without a
+    folder it is made in memory, for a machine that does not see the case, and is `content`.
     """
 
-    def __init__(self, folder: Path, kind: str, number: int) -> None:
+    def __init__(self, folder: Path | None, kind: str, number: int) -> None:
         self.rows = 0
-        self._path = path_of(folder, kind, number)
-        self.name = self._path.relative_to(folder).as_posix()
-        self._partial = self._path.with_name(f".{self._path.name}.{secrets.token_hex(4)}.partial")
+        self.name = path_of(Path(), kind, number).as_posix()
+        self.content = b""
+        self._path = None if folder is None else folder / self.name
+        self._partial: Any = pa.BufferOutputStream() if self._path is None else _beside(self._path)
         self._schema = KINDS[kind]
         self._held: list[pa.RecordBatch] = []
         self._rows_held = 0
@@ -68,7 +82,7 @@ class PartWriter:
         """Publish a copy of an earlier file and return its size; 0 if there is none."""
         if not source.is_file():
             return 0
-        self._path.parent.mkdir(exist_ok=True)
+        self._make_room()
         shutil.copyfile(source, self._partial)
         return self._publish()
 
@@ -85,10 +99,18 @@ class PartWriter:
         if self._file is not None:
             with suppress(OSError):
                 self._file.close()
-        self._partial.unlink(missing_ok=True)
+        if self._path is not None:
+            self._partial.unlink(missing_ok=True)
+
+    def _make_room(self) -> None:
+        if self._path is not None:
+            self._path.parent.mkdir(exist_ok=True)
 
     def _publish(self) -> int:
-        size = self._partial.stat().st_size
+        if self._path is None:
+            self.content = self._partial.getvalue().to_pybytes()
+            return len(self.content)
+        size: int = self._partial.stat().st_size
         self._partial.replace(self._path)
         return size
 
@@ -104,7 +126,7 @@ class PartWriter:
         self._held, self._rows_held = left.to_batches(), left.num_rows
 
     def _open(self) -> pq.ParquetWriter:
-        self._path.parent.mkdir(exist_ok=True)
+        self._make_room()
         if self._schema is not EVENTS:
             return pq.ParquetWriter(self._partial, self._schema, compression="zstd", compression_level=1)
         return pq.ParquetWriter(

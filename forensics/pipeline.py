@@ -72,7 +72,7 @@ def analyze(
         watch: lists of networks to watch for (network, label, grade, from, to, source).
         workers: processes; None is one a processor. The result does not depend on it.
         scheduler: address of a Dask scheduler whose workers read the evidence in place of this machine's processes; they
-            must see the same paths. The result does not depend on it.
+            must see the evidence at the same paths, not the case. The result does not depend on it.
         force: replace an older case of that name.
         update: the same, and take over what it read of evidence that is unchanged; the result is as without it.
         progress: told how the work goes on.
@@ -104,7 +104,15 @@ def analyze(
             options=_options(options),
             paths=[str(p.absolute() if isinstance(p, Path) else p) for p in places],
         )
-        files = read(plan, building.parts, engine=engine, audit=building.audit, progress=progress, unchanged=known)
+        files = read(
+            plan,
+            building.parts,
+            engine=engine,
+            away=scheduler is not None,
+            audit=building.audit,
+            progress=progress,
+            unchanged=known,
+        )
         for name, rows in {**accounts(plan, files), **_circumstances(found, witnesses, options)}.items():
             building.write_table(name, rows)
         with hashing_again(plan) as hashes:

@@ -19,7 +19,7 @@ from forensics.evidence.open import Held, State, drain, forget, open_both, open_
 from forensics.limits import MIB, PART_BYTES, SOLID_PART_BYTES
 from forensics.model import Span
 from forensics.parse import Job, JobDone, run, write_damages
-from forensics.parts import Taken
+from forensics.parts import Taken, put
 from forensics.schemas import EVIDENCE, LEDGER, table
 
 if TYPE_CHECKING:
@@ -76,23 +76,28 @@ def read(
     parts: Path,
     *,
     engine: Engine,
+    away: bool = False,
     audit: Callable[..., None],
     progress: Callable[[str, int], None],
     unchanged: Mapping[str, Unchanged] = MappingProxyType({}),
 ) -> dict[str, ReadFile]:
     """Hash, cut, parse and account for everything in the plan; return what was learnt of each file by its id.
 
-    `engine` maps the work over the jobs, somewhere, and yields what it returns in their order. Evidence that is `unchanged`
+    `engine` maps the work over the jobs, somewhere, and yields what it returns in their order; `away` where that is on machines
+    that do not see `parts` and hand theirs back. Evidence that is `unchanged`
     (by its id) is not read again: its rows are taken from where they lie.
     Parts of the events, rejects and skips tables appear in `parts`. LedgerError if one byte is not accounted for.
     """
     files = {item.evidence.id: ReadFile() for item in plan}
     jobs = _jobs(_spans(plan, files, audit, unchanged), parts)
     number = -1
-    for job, done in _done(jobs, engine):
+    written: dict[str, int] = {}
+    for job, done in _done(jobs, engine, away=away):
         number = done.number
+        for name, content in done.contents.items():
+            put(parts, name, content)
         _account(done, files)
-        _check_parts(done, parts)
+        written.update(done.parts)
         audit("part", number=number, parts=done.parts, spans=_told(job, done))
         progress("reading", sum(span.stop - span.start for span in done.spans))
     damages = []
@@ -106,22 +111,32 @@ def read(
                 damages.append((item.evidence.id, file.size, file.damage))
         check_file(item.evidence.label, file.spans, file.stream_size, file.tally)
     write_damages(number + 1, parts, damages)
+    _check_parts(written, parts)
     for path in parts.glob("*/.*.partial"):
         path.unlink()
     return files
 
 
-def _done(jobs: Iterator[Job], engine: Engine) -> Iterator[tuple[Job, JobDone]]:
-    """Yield each job with what became of it; of the job without the bytes that it brought."""
-    under_way: deque[Job] = deque()
+def _done(jobs: Iterator[Job], engine: Engine, *, away: bool) -> Iterator[tuple[Job, JobDone]]:
+    """Yield each job with what became of it, in order; of the job without the bytes that it brought."""
+    under_way: deque[tuple[Job, JobDone | None]] = deque()
 
     def passing() -> Iterator[Job]:
         for job in jobs:
-            under_way.append(replace(job, held=()))
-            yield job
+            # An earlier case lies here, and so is what is taken of it.
+            done = run(job) if away and any(job.taken) else None
+            under_way.append((replace(job, held=()), done))
+            if done is None:
+                yield replace(job, folder=None) if away else job
+
+    def done_here() -> Iterator[tuple[Job, JobDone]]:
+        while under_way and (done := under_way[0][1]) is not None:
+            yield under_way.popleft()[0], done
 
     for done in engine(run, passing()):
-        yield under_way.popleft(), done
+        yield from done_here()
+        yield under_way.popleft()[0], done
+    yield from done_here()
 
 
 def _told(job: Job, done: JobDone) -> list[dict[str, Any]]:
@@ -142,17 +157,17 @@ def _told(job: Job, done: JobDone) -> list[dict[str, Any]]:
     ]
 
 
-def _check_parts(done: JobDone, parts: Path) -> None:
-    """Raise OutputError if a part is not here as its worker wrote it."""
-    for name, size in done.parts.items():
+def _check_parts(written: Mapping[str, int], parts: Path) -> None:
+    """Raise OutputError if a part is no more as it was written."""
+    for name, size in written.items():
         try:
             here = (parts / name).stat().st_size
         except OSError:
             here = -1
         if here != size:
             raise OutputError(
-                f"{parts / name}: a worker wrote {size} bytes, here it has {'none' if here < 0 else here}; "
-                "the folder of the case must lie on storage that all workers share"
+                f"{parts / name}: {size} bytes were written, now it has {'none' if here < 0 else here}; "
+                "something else writes to the folder of the case: choose another place with -o"
             )
 
 

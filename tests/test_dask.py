@@ -7,7 +7,8 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,11 @@ from typer.testing import CliRunner
 import forensics
 from forensics.cli import app
 from forensics.engines import dask
-from forensics.errors import ClusterError, OutputError, UsageError
+from forensics.errors import ClusterError, EvidenceError, OutputError, UsageError
+from forensics.evidence.find import find
+from forensics.identify import identify
+from forensics.parse import Job, JobDone, run
+from forensics.reading import read
 
 pytest.importorskip("distributed")
 
@@ -67,6 +72,19 @@ def test_a_worker_killed_in_mid_run_costs_nothing_and_doubles_nothing(
     assert sum(told) == sum(row["stream_size"] for row in here.table("evidence").to_pylist() if row["parser"])
 
 
+def test_rows_of_an_earlier_case_are_taken_here_while_workers_read_what_was_added(
+    cluster: Cluster, evidence: Path, tmp_path: Path
+) -> None:
+    address = cluster.scheduler()
+    cluster.worker()
+    forensics.analyze(evidence, out=tmp_path / "case", workers=1)
+    (evidence / "access_log.2017-01-17.txt").write_bytes(LINE % (1, 2, 3, 4, 5) * 3000)
+    there = forensics.analyze(evidence, out=tmp_path / "case", scheduler=address, update=True)
+    here = forensics.analyze(evidence, out=tmp_path / "local", workers=1)
+    assert digests(there.folder) == digests(here.folder)
+    assert '"unchanged": true' in (there.folder / "audit.jsonl").read_text()
+
+
 def test_no_scheduler_is_one_clear_line_and_the_older_case_stands(evidence: Path, tmp_path: Path) -> None:
     case = forensics.analyze(evidence, out=tmp_path / "case", workers=1)
     before = digests(case.folder)
@@ -96,23 +114,60 @@ def test_a_scheduler_without_workers_and_one_with_a_worker_of_another_version_ar
     assert not (tmp_path / "case").exists()
 
 
-def test_storage_that_vanishes_ends_the_run_and_leaves_nothing(
-    cluster: Cluster, evidence: Path, tmp_path: Path
+def test_a_part_made_without_a_folder_is_handed_back_as_the_bytes_that_a_folder_would_hold(
+    evidence: Path, tmp_path: Path
 ) -> None:
-    address = cluster.scheduler()
-    cluster.worker()
+    jobs: list[Job] = []
+
+    def engine(work: Callable[[Job], JobDone], given: Iterator[Job]) -> Iterator[JobDone]:
+        for job in given:
+            jobs.append(job)
+            yield work(job)
+
+    (tmp_path / "again").mkdir()
+    plan = identify(find([evidence]).evidence)
+    read(plan, tmp_path, engine=engine, away=True, audit=lambda *_, **__: None, progress=lambda *_: None)
+    assert len(jobs) > 40
+    for job in jobs[::10]:
+        assert job.folder is None
+        done = run(replace(job, folder=tmp_path / "again"))
+        assert not done.contents
+        for name in done.parts:
+            assert (tmp_path / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
+
+
+@pytest.mark.parametrize("what", ["", "/tables/events"])
+def test_a_case_that_vanishes_while_it_is_built_ends_the_run_and_leaves_nothing(
+    what: str, evidence: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "out"
     out.mkdir()
 
     def vanish(stage: str, done: int) -> None:
         del done
         if stage == "reading":
-            for path in out.glob(".case.*/tables/events"):
+            for path in out.glob(f".case.*{what}"):
                 path.rename(tmp_path / f"gone{time.monotonic_ns()}")
 
-    with pytest.raises(OutputError, match=r"storage that all workers share|cannot write the case"):
-        forensics.analyze(evidence, out=out / "case", scheduler=address, progress=vanish)
+    with pytest.raises(OutputError, match=r"something else writes to the folder|cannot write the case"):
+        forensics.analyze(evidence, out=out / "case", workers=1, progress=vanish)
     assert not list(out.iterdir())
+
+
+def test_evidence_that_workers_do_not_see_or_that_vanishes_ends_the_run_and_leaves_nothing(
+    cluster: Cluster, evidence: Path, tmp_path: Path
+) -> None:
+    address = cluster.scheduler()
+    cluster.worker()
+
+    def vanish(stage: str, done: int) -> None:
+        del done
+        if stage == "reading" and evidence.exists():
+            evidence.rename(tmp_path / "gone")
+
+    with pytest.raises(EvidenceError, match="cannot be opened"):
+        forensics.analyze(evidence, out=tmp_path / "case", scheduler=address, progress=vanish)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["gone"]
 
 
 def test_an_engine_and_its_scheduler_go_together(evidence: Path, tmp_path: Path) -> None:

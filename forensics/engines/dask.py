@@ -1,7 +1,8 @@
-"""An existing Dask cluster: the same work over the same jobs, on machines that share the evidence and the case folder.
+"""An existing Dask cluster: the same work over the same jobs, on machines that see the evidence.
 
-A job is done again when its worker dies or takes too long. That is safe because a part is published by one rename and its
-bytes are a function of the job: whoever does it, and however often, the same file lies there once.
+A job is done again when its worker dies or takes too long. That is safe because a job leaves nothing where it was done: what
+it made is handed back, once, and its bytes are a function of the job, whoever does it and however often. (The job of a fleet is a
+whole case, published by one rename.)
 """
 
 from __future__ import annotations
