@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from forensics.case import Case, open_case
+    from forensics.case import Case
     from forensics.comparing import compare
     from forensics.errors import ForensicsError
     from forensics.evidence.find import find
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from forensics.pipeline import analyze
     from forensics.places import enrich, lookup
     from forensics.pseudonyms import pseudonymise
+    from forensics.stored_cases import open_case
     from forensics.verifying import verify
 
 __version__ = "0.1.0"
@@ -56,7 +57,7 @@ _HOMES = {
     "find": "forensics.evidence.find",
     "identify": "forensics.identify",
     "lookup": "forensics.places",
-    "open_case": "forensics.case",
+    "open_case": "forensics.stored_cases",
     "pseudonymise": "forensics.pseudonyms",
     "verify": "forensics.verifying",
 }

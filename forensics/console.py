@@ -198,7 +198,7 @@ def csv_lines_of(rows: Iterable[dict[str, Any]]) -> Iterator[bytes]:
     yield from csv_lines(list(first), again())
 
 
-def draw_case(folder: Path, manifest: Mapping[str, Any]) -> None:
+def draw_case(folder: Path | str, manifest: Mapping[str, Any]) -> None:
     """Tell, on stderr, what was made and the ledger's totals."""
     ledger = manifest["ledger"]
     total = sum(part["bytes"] for part in ledger.values()) or 1

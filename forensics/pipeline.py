@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from forensics import __version__, enrichment
+from forensics import __version__, enrichment, stored_cases
 from forensics.analysis import rules
 from forensics.case import Case, Draft, bind, draft, open_case, roomy
 from forensics.copies import copies
@@ -18,7 +18,7 @@ from forensics.engines._identity import identity
 from forensics.errors import EvidenceError, RejectsError
 from forensics.evidence.find import Found, find
 from forensics.evidence.ledger import REJECT, Tally
-from forensics.evidence.open import place
+from forensics.evidence.open import Url, place
 from forensics.identify import Identified, identify
 from forensics.instants import typed_date
 from forensics.model import Options, PassedOver
@@ -66,7 +66,8 @@ def analyze(
 
     Args:
         paths: files and folders, on disk or as `s3://bucket/prefix`; their order does not matter.
-        out: the case folder; it appears whole or not at all.
+        out: the case folder; it appears whole or not at all. It may be `s3://bucket/case`: the case is built on disk then
+            and put there when it is whole; what is returned reads the copy on disk.
         options: what changes the result; see `Options`.
         geo: more databases, beside the embedded ones and those of `geo add`.
         watch: lists of networks to watch for (network, label, grade, from, to, source).
@@ -94,9 +95,10 @@ def analyze(
         if scheduler
         else partial(local.run, workers=local.cores() if workers is None else max(1, workers))
     )
-    old = Path(out)
-    known = unchanged(old, plan, _options(options)) if update and old.exists() else {}
-    with draft(Path(out), force=force or update, evidence=on_disk) as building:
+    target = place(out)
+    folder = stored_cases.home(target, evidence=places, force=force, update=update)
+    known = unchanged(folder, plan, _options(options)) if update and folder.exists() else {}
+    with draft(folder, force=force or update or isinstance(target, Url), evidence=on_disk) as building:
         building.audit(
             "start",
             version=__version__,
@@ -122,7 +124,9 @@ def analyze(
         check_unchanged(plan, files, after)
         building.audit("finish", evidence_unchanged=len(after))
         building.write_manifest({**_facts(found, plan, files, after, witnesses, options), "duplicates": copied})
-    case = open_case(Path(out))
+    case = open_case(folder)
+    if isinstance(target, Url):
+        stored_cases.upload(case, target)
     rejects = case.manifest["ledger"]["rejects"]["records"]
     if options.strict and rejects:
         raise RejectsError(f"--strict: {rejects:,} records could not be read; see {case.folder / 'rejects.csv'}")

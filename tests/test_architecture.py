@@ -26,7 +26,7 @@ LAYERS = [
     },
     {"evidence"},
     {"parsers", "enrichment", "analysis", "reports", "engines"},
-    {"case", "copies", "parts", "parse", "identify", "publishing", "exports"},
+    {"case", "copies", "parts", "parse", "identify", "publishing", "exports", "stored_cases"},
     {"reading"},
     {"pipeline", "query", "verifying", "places", "pseudonyms", "comparing", "earlier"},
     {"fleet"},

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import gzip
 import io
-import os
 import random
-import re
 import signal
 import subprocess
 import sys
-import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +15,7 @@ from typing import Any
 
 import pytest
 from cluster import Cluster, digests
+from object_store import SECRET, Server, point_to
 from typer.testing import CliRunner
 
 import forensics
@@ -33,29 +31,6 @@ pytest.importorskip("flask_cors")
 
 LINE = b'192.0.2.%d - - [18/Jan/2017:10:%02d:%02d +0100] "GET /%d.jsp HTTP/1.1" 200 %d\n'
 LINES = [LINE % (n % 200, n // 60 % 60, n % 60, n % 9, n) for n in range(3000)]
-SECRET = "a-secret-of-this-test"
-
-
-class Server:
-    """An S3-compatible server as an operator starts it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.log = folder / "server.log"
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"], stdout=log, stderr=log, cwd=folder
-            )
-        for _ in range(600):
-            if found := re.search(r"Running on (http://127\.0\.0\.1:\d+)", self.log.read_text()):
-                self.url = found[1]
-                break
-            time.sleep(0.05)
-        else:
-            raise AssertionError(self.log.read_text())
-
-    def stop(self) -> None:
-        self.process.kill()
-        self.process.wait()
 
 
 @pytest.fixture(scope="module")
@@ -63,28 +38,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     made = Server(tmp_path_factory.mktemp("store"))
     yield made
     made.stop()
-
-
-def point_to(url: str, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Set what an analyst sets, and return the store for putting things into it."""
-    import s3fs
-
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    for name, value in {
-        "AWS_ENDPOINT_URL_S3": url,
-        "AWS_ACCESS_KEY_ID": "tester",
-        "AWS_SECRET_ACCESS_KEY": SECRET,
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_MAX_ATTEMPTS": "1",
-    }.items():
-        monkeypatch.setenv(name, value)
-    s3fs.S3FileSystem.clear_instance_cache()
-    monkeypatch.setattr(s3fs.S3FileSystem, "retries", 1)
-    return s3fs.S3FileSystem(use_listings_cache=False)
 
 
 @pytest.fixture

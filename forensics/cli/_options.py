@@ -24,8 +24,10 @@ class EngineName(enum.StrEnum):
     DASK = "dask"
 
 
-CaseFolder = Annotated[Path, typer.Argument(metavar="CASE", help="A case folder made by analyze or demo.")]
-Out = Annotated[Path, typer.Option("--out", "-o", help="The case folder to make.")]
+CaseFolder = Annotated[
+    str, typer.Argument(metavar="CASE", help="A case folder made by analyze or demo; or s3://bucket/case.")
+]
+Out = Annotated[str, typer.Option("--out", "-o", help="The case folder to make; or s3://bucket/case.")]
 Geo = Annotated[
     list[Path] | None, typer.Option("--geo", help="A MaxMind-compatible database, or a folder of them. Repeatable.")
 ]

@@ -100,9 +100,9 @@ def online_as_typed(asked: bool, yes: bool, roles: list[str] | None = None) -> O
     return replace(online, roles=tuple(roles)) if roles else online
 
 
-def open_folder(folder: Path) -> Case:
-    """Open a case folder; UsageError where it is none."""
-    from forensics.case import open_case
+def open_folder(folder: str) -> Case:
+    """Open a case folder, or one in a store; UsageError where it is none."""
+    from forensics.stored_cases import open_case
 
     return open_case(folder)
 

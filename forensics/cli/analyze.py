@@ -34,7 +34,7 @@ def analyze(
     evidence: Annotated[
         list[str], typer.Argument(help="Log files, folders or archives of them; or s3://bucket/prefix.")
     ],
-    out: Out = Path("c2trail-case"),
+    out: Out = "c2trail-case",
     zone: Zone = None,
     pattern: Patterns = None,
     geo: Geo = None,
@@ -102,7 +102,7 @@ def analyze(
         )
 
 
-def demo(out: Out = Path("c2trail-case"), workers: Workers = None, force: Force = False) -> None:
+def demo(out: Out = "c2trail-case", workers: Workers = None, force: Force = False) -> None:
     """Analyse the packaged sample logs (synthetic) end to end."""
     from forensics.model import Options
     from forensics.packaged import sample_evidence
@@ -113,7 +113,7 @@ def demo(out: Out = Path("c2trail-case"), workers: Workers = None, force: Force 
 
 def _run(
     evidence: Sequence[Path | str],
-    out: Path,
+    out: str,
     options: Any,
     geo: list[Path],
     workers: int | None,
@@ -127,8 +127,10 @@ def _run(
 ) -> None:
     from forensics import console, pipeline, publishing, query
     from forensics.case import seal
+    from forensics.evidence.open import place
 
-    for done in publishing.sweep(out):
+    target = place(out)
+    for done in publishing.sweep(target) if isinstance(target, Path) else ():
         console.warn(done)
     with console.progress("analysing") as progress:
         case = pipeline.analyze(
@@ -147,7 +149,7 @@ def _run(
         )
     draw_timeline(case, None)
     console.draw_findings(query.rows(case, "findings"))
-    console.draw_case(case.folder, case.manifest)
+    console.draw_case(case.folder if isinstance(target, Path) else target, case.manifest)
     console.say(f"seal     {seal(case)} (note it down: c2trail verify --seal)")
     failed = pipeline.failed(case)
     for problem in failed:

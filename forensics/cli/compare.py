@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -12,7 +11,9 @@ from forensics.cli._running import open_folder, orderly, print_rows
 
 
 def compare(
-    cases: Annotated[list[Path], typer.Argument(metavar="CASE CASE...", help="Case folders made by analyze.")],
+    cases: Annotated[
+        list[str], typer.Argument(metavar="CASE CASE...", help="Case folders made by analyze; or s3://bucket/case.")
+    ],
     show: Show = Format.TABLE,
 ) -> None:
     """Say what seized servers share, and what is new between two runs over one server.

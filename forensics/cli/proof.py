@@ -58,10 +58,13 @@ def verify(
     from forensics import console, verifying
     from forensics.case import seal as seal_of
     from forensics.errors import EvidenceChangedError
+    from forensics.stored_cases import as_found
 
     with orderly():
-        opened, password = open_folder(case), password_in(password_file, ask=ask_password)
-        differences = list(verifying.verify(opened, evidence or [], password, sealed=seal))
+        password = password_in(password_file, ask=ask_password)
+        with as_found(case) as opened:
+            differences = list(verifying.verify(opened, evidence or [], password, sealed=seal))
+            sealed = None if differences else seal_of(opened)
         for what, difference in differences:
             console.warn(f"{what}: {difference}")
         if differences:
@@ -69,7 +72,7 @@ def verify(
                 f"{len(differences)} differences, the first in {differences[0][0]}; the case or its evidence is not what it was"
             )
         console.say("whole: every file, sum, report and hash is as the manifest says")
-        console.say(f"seal     {seal_of(opened)}")
+        console.say(f"seal     {sealed}")
 
 
 COMMANDS: Final = {"sql": sql, "show": show, "verify": verify}

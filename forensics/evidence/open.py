@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from forensics.evidence._decoders import CODECS
 from forensics.evidence._layers import forget, open_layers
 from forensics.evidence._raw import seekable
-from forensics.evidence._store import State, Url, place, state
+from forensics.evidence._store import State, Url, connect, place, state, told
 from forensics.evidence.inflate import Inflating
 from forensics.limits import HEAD_BYTES, MIB
 from forensics.model import Evidence, Head, Span
@@ -25,6 +25,7 @@ __all__ = [
     "Held",
     "State",
     "Url",
+    "connect",
     "digest",
     "drain",
     "forget",
@@ -35,6 +36,7 @@ __all__ = [
     "open_stream",
     "place",
     "state",
+    "told",
 ]
 
 
