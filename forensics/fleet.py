@@ -13,6 +13,7 @@ from forensics.case import MANIFEST, open_case
 from forensics.comparing import compare
 from forensics.engines import dask, local
 from forensics.errors import EvidenceError, ForensicsError, LedgerError, OutputError
+from forensics.evidence.open import Url, entries, place
 from forensics.limits import LARGE_SERVER
 from forensics.model import Options
 from forensics.pipeline import analyze, failed
@@ -39,7 +40,8 @@ class Seized:
     """One server of the fleet: a folder, an archive or an image, and where its case goes."""
 
     name: str
-    evidence: Path
+    evidence: Path | Url
+    size: int
     case: Path
     options: Options
     geo: tuple[Path, ...] = ()
@@ -76,7 +78,7 @@ def fleet(
     password: bytes | None = None,
     progress: Callable[[str, int], None] = lambda _stage, _done: None,
 ) -> list[Outcome]:
-    """Analyse every entry of `folder` as a server of its own; return what became of each, in the order of their names.
+    """Analyse every entry of `folder`, on disk or `s3://bucket/prefix`, as a server of its own; return what became of each, in the order of their names.
 
     `out` gets a case folder a server, fleet.csv, and comparison.csv with what the servers share. Small servers are analysed side by side, one process each; a large one
     alone, by all `workers`. With `scheduler` the workers of a Dask cluster take a server each. `resume` keeps the cases that
@@ -86,7 +88,7 @@ def fleet(
         EvidenceError: `folder` is none, or holds nothing.
         OutputError: `out` holds a fleet and neither `force` nor `resume` was given, or it cannot be written.
     """
-    source, target = Path(folder), Path(out).absolute()
+    source, target = place(folder), Path(out).absolute()
     servers = _servers(source, target, options, tuple(geo), password, force=force)
     if (target / TABLE).exists() and not (force or resume):
         raise OutputError(f"{target} holds a fleet; choose another name with -o, --resume to go on, or --force")
@@ -100,28 +102,33 @@ def fleet(
         outcomes[outcome.server] = outcome
         progress(outcome.server, 1)
     ordered = [outcomes[one.name] for one in servers]
-    publish_file(target / TABLE, csv_lines(COLUMNS, [one.row() for one in ordered]), force=True, outside=source)
+    outside = source if isinstance(source, Path) else None
+    publish_file(target / TABLE, csv_lines(COLUMNS, [one.row() for one in ordered]), force=True, outside=outside)
     cases = [open_case(one.case) for one in servers if outcomes[one.name].summary]
     shared = compare(*cases) if len(cases) > 1 else []
-    publish_file(target / COMPARISON, csv_lines(comparing.COLUMNS, shared), force=True, outside=source)
+    publish_file(target / COMPARISON, csv_lines(comparing.COLUMNS, shared), force=True, outside=outside)
     return ordered
 
 
 def _servers(
-    source: Path, target: Path, options: Options, geo: tuple[Path, ...], password: bytes | None, *, force: bool
+    source: Path | Url, target: Path, options: Options, geo: tuple[Path, ...], password: bytes | None, *, force: bool
 ) -> list[Seized]:
+    found = entries(source) if isinstance(source, Url) else _on_disk(source, target)
+    if not found:
+        raise EvidenceError(f"{source} holds no server; give a folder with one folder, archive or image a server")
+    return [Seized(one.name, one, size, target / one.name, options, geo, force, password) for one, size in found]
+
+
+def _on_disk(source: Path, target: Path) -> list[tuple[Path, int]]:
     try:
-        entries = sorted(source.iterdir())
+        listed = sorted(source.iterdir())
     except OSError as error:
         raise EvidenceError(
             f"{source} cannot be listed ({error.strerror}); give a folder with one entry a server"
         ) from error
     if target.resolve().is_relative_to(source.resolve()):
         raise OutputError(f"{target} lies inside the evidence {source}; choose another place with -o")
-    found = [one for one in entries if not one.is_symlink() and (one.is_dir() or one.is_file())]
-    if not found:
-        raise EvidenceError(f"{source} holds no server; give a folder with one folder, archive or image a server")
-    return [Seized(one.name, one, target / one.name, options, geo, force, password) for one in found]
+    return [(one, _size(one)) for one in listed if not one.is_symlink() and (one.is_dir() or one.is_file())]
 
 
 def _analysed(servers: list[Seized], workers: int | None, scheduler: str | None) -> Iterator[Outcome]:
@@ -130,7 +137,7 @@ def _analysed(servers: list[Seized], workers: int | None, scheduler: str | None)
     if scheduler is not None:
         yield from dask.run(_alone, iter(servers), scheduler=scheduler)
         return
-    large = [one for one in servers if _size(one.evidence) >= LARGE_SERVER]
+    large = [one for one in servers if one.size >= LARGE_SERVER]
     small = [one for one in servers if one not in large]
     yield from _side_by_side(small, count)
     for one in large:

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 _HIDDEN: Final = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{8}\.(?P<kind>partial|replaced)", re.DOTALL)
 
 
-def publish_file(target: Path, pieces: Iterable[bytes], *, force: bool, outside: Path) -> None:
+def publish_file(target: Path, pieces: Iterable[bytes], *, force: bool, outside: Path | None) -> None:
     """Write `pieces` to `target`; a file of that name is replaced with `force` alone, and only when the new one is whole.
 
     OutputError if it exists, cannot be written, or lies inside `outside`: what is in a case stands in its manifest.
     """
     target = target.absolute()
-    if (target.parent.resolve() / target.name).is_relative_to(outside.resolve()):
+    if outside is not None and (target.parent.resolve() / target.name).is_relative_to(outside.resolve()):
         raise OutputError(f"{target} lies inside the case, which its manifest describes; choose another place with -o")
     if target.is_dir():
         raise OutputError(f"{target} is a folder; name a file with -o")

@@ -11,6 +11,7 @@ from object_store import Server, point_to
 from typer.testing import CliRunner
 
 import forensics
+import forensics.fleet
 from forensics.cli import app
 from forensics.errors import EvidenceChangedError, OutputError, UsageError
 
@@ -192,3 +193,17 @@ def test_a_store_that_cannot_be_written_to_is_told_before_any_work(
     with pytest.raises(OutputError, match="no case was put there: s3://cases/2017/server-1: the store cannot be read"):
         forensics.analyze(log, out=URL, workers=1, progress=lambda stage, _: told.append(stage))
     assert not told
+
+
+def test_a_fleet_in_a_store_is_that_of_the_same_folder_on_disk(store: Any, log: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "fleet"
+    for name in ("alpha", "beta"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "access_log").write_bytes(log.read_bytes())
+    store.put(str(folder), "cases/fleet", recursive=True)
+    store.pipe_file("cases/fleet/../access_log", b"x")
+    forensics.fleet.fleet(folder, tmp_path / "disk", workers=1)
+    found = forensics.fleet.fleet("s3://cases/fleet/", tmp_path / "store", workers=1)
+    assert [(one.server, one.status) for one in found] == [("alpha", "done"), ("beta", "done")]
+    for name in ("fleet.csv", "comparison.csv", "alpha/manifest.json", "beta/timeline.csv"):
+        assert (tmp_path / "store" / name).read_bytes() == (tmp_path / "disk" / name).read_bytes()

@@ -29,7 +29,9 @@ _SHOWN: Final = (
 
 
 def fleet(
-    folder: Annotated[Path, typer.Argument(help="A folder with one folder, archive or image a server.")],
+    folder: Annotated[
+        str, typer.Argument(help="A folder with one folder, archive or image a server; or s3://bucket/prefix.")
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Where the cases and fleet.csv go.")] = Path("c2trail-fleet"),
     zone: Zone = None,
     pattern: Patterns = None,

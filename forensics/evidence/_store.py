@@ -94,6 +94,15 @@ def objects(url: Url) -> Iterator[tuple[str, StoredObject | None, str, bool]]:
         yield label, StoredObject(f"s3://{key}", facts["size"], facts["ETag"], written), "", False
 
 
+def entries(url: Url) -> list[tuple[Url, int]]:
+    """Return what lies directly below a prefix in the order of names, each with the bytes of all below it; errors as `objects`."""
+    sizes: dict[str, int] = {}
+    for _, stored, _, _ in objects(url):
+        if stored is not None and (name := stored.url[len(url) + 1 :].partition("/")[0]) not in {"", ".", ".."}:
+            sizes[name] = sizes.get(name, 0) + stored.size
+    return [(Url(f"{url}/{name}"), size) for name, size in sizes.items()]
+
+
 def open_object(stored: StoredObject) -> Slice:
     """Open an object as it was listed; EvidenceChangedError if it is another by now, EvidenceError if it is gone."""
     with _LOCK:

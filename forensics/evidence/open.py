@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from forensics.evidence._decoders import CODECS
 from forensics.evidence._layers import forget, open_layers
 from forensics.evidence._raw import seekable
-from forensics.evidence._store import State, Url, connect, place, state, told
+from forensics.evidence._store import State, Url, connect, entries, place, state, told
 from forensics.evidence.inflate import Inflating
 from forensics.limits import HEAD_BYTES, MIB
 from forensics.model import Evidence, Head, Span
@@ -28,6 +28,7 @@ __all__ = [
     "connect",
     "digest",
     "drain",
+    "entries",
     "forget",
     "head",
     "open_both",
