@@ -150,6 +150,8 @@ def _run(
     draw_timeline(case, None)
     console.draw_findings(query.rows(case, "findings"))
     console.draw_case(case.folder if isinstance(target, Path) else target, case.manifest)
+    if not isinstance(target, Path):
+        console.say(f"copy     {case.folder} (report.html and all; what commands read)")
     console.say(f"seal     {seal(case)} (note it down: c2trail verify --seal)")
     failed = pipeline.failed(case)
     for problem in failed:

@@ -23,7 +23,7 @@ from forensics.limits import STORE_AHEAD, STORE_BLOCK_BYTES, STORE_BLOCKS
 from forensics.model import StoredObject
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from concurrent.futures import Future
 
     from forensics.evidence._raw import Seekable
@@ -81,17 +81,19 @@ def objects(url: Url) -> Iterator[tuple[str, StoredObject | None, str, bool]]:
     with told(url, whole=True):
         itself = store.info(url.path)
         found = store.find(url.path, detail=True)
-    if itself["type"] == "file":
-        found[itself["name"]] = itself
-    for key, facts in sorted(found.items()):
-        label = url.name + key[len(url.path) :]
-        if facts["type"] != "file" or (key.endswith("/") and not facts["size"]):
-            continue
-        if key.endswith("/"):
+        listed = {itself["name"]: itself, **found}
+        stored = [_stored(key, facts) for key, facts in sorted(listed.items()) if facts["type"] == "file"]
+    for one in stored:
+        label = url.name + one.url[len(url) :]
+        if not label.endswith("/"):
+            yield label, one, "", False
+        elif one.size:
             yield label, None, "is an object whose name ends in a slash and was not read; give it another name", True
-            continue
-        written = int(facts["LastModified"].timestamp()) * 1_000_000_000
-        yield label, StoredObject(f"s3://{key}", facts["size"], facts["ETag"], written), "", False
+
+
+def _stored(key: str, facts: Mapping[str, Any]) -> StoredObject:
+    written = int(facts["LastModified"].timestamp()) * 1_000_000_000
+    return StoredObject(f"s3://{key}", facts["size"], facts["ETag"].strip('"'), written)
 
 
 def entries(url: Url) -> list[tuple[Url, int]]:
@@ -193,7 +195,7 @@ def check(stored: StoredObject) -> Any:  # noqa: ANN401  # fsspec has no types
     with told(stored.url):
         handle = store.open(stored.url.removeprefix("s3://"), "rb", cache_type="none")
     now = handle.details
-    if (now["size"], now["ETag"]) != (stored.size, stored.etag):
+    if (now["size"], now.get("ETag", "").strip('"')) != (stored.size, stored.etag):
         raise _changed(stored.url)
     return handle
 
