@@ -37,7 +37,7 @@ STORE_BLOCK_BYTES: Final = 4 * MIB
 """What one request to an object store brings; a request costs what a megabyte does."""
 
 STORE_AHEAD: Final = 2
-"""Such blocks that are on their way while one is read; what is fetched behind the end of a span is for nothing."""
+"""Such blocks that are on their way while one is read onwards."""
 
 STORE_BLOCKS: Final = 6
 """Such blocks that an open object keeps."""

@@ -21,9 +21,10 @@ from typer.testing import CliRunner
 import forensics
 from forensics.cli import app
 from forensics.errors import EvidenceChangedError, EvidenceError, StoreError, UsageError
-from forensics.evidence._store import forget, open_place, place, state, told
+from forensics.evidence._store import _Blocks, forget, open_place, place, state, told
 from forensics.evidence.find import find
-from forensics.model import StoredObject
+from forensics.evidence.open import drain, open_span
+from forensics.model import Span, StoredObject
 
 pytest.importorskip("s3fs")
 pytest.importorskip("moto")
@@ -157,6 +158,19 @@ def test_any_byte_can_be_gone_to_and_few_are_held(store: Any, monkeypatch: pytes
         got = handle.readinto(buffer)
         assert bytes(buffer[:got]) == kept.read(size)
     handle.close()
+
+
+def test_nothing_behind_the_end_of_a_span_is_fetched(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("forensics.evidence._store.STORE_BLOCK_BYTES", 1000)
+    store.pipe_file("evidence/x", b"0123456789" * 1000)
+    (item,) = find(["s3://evidence/x"]).evidence
+    forget()
+    asked: list[int] = []
+    monkeypatch.setattr(_Blocks, "_get", lambda self, number: [asked.append(number), self._fetch(0, 1000)][1])
+    stream = open_span(Span(item, "none", 2500, 5000, 1))
+    drain(stream)
+    assert stream.position == 5000
+    assert sorted(asked) == [2, 3, 4]
 
 
 def test_an_object_that_changes_or_goes_after_it_was_listed_is_told(store: Any) -> None:

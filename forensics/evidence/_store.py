@@ -105,14 +105,17 @@ def entries(url: Url) -> list[tuple[Url, int]]:
     return [(Url(f"{url}/{name}"), size) for name, size in sizes.items()]
 
 
-def open_object(stored: StoredObject) -> Slice:
-    """Open an object as it was listed; EvidenceChangedError if it is another by now, EvidenceError if it is gone."""
+def open_object(stored: StoredObject, stop: int | None = None) -> Slice:
+    """Open an object as it was listed; EvidenceChangedError if it is another by now, EvidenceError if it is gone.
+
+    `stop` where whoever reads it will go no further: nothing behind it is fetched ahead.
+    """
     with _LOCK:
         blocks = _OPEN.pop(stored, None) or _Blocks(stored)
         _OPEN[stored] = blocks
         while len(_OPEN) > _OBJECTS_KEPT:
             del _OPEN[next(iter(_OPEN))]
-    return Slice(_Reader(blocks), 0, stored.size)
+    return Slice(_Reader(blocks, stored.size if stop is None else stop), 0, stored.size)
 
 
 def forget() -> None:
@@ -133,12 +136,12 @@ class _Blocks:
         # fsspec's way to get a range, which s3fs keeps to the ETag of the handle.
         self._fetch: Callable[[int, int], bytes] = handle.cache.fetcher
 
-    def at(self, place: int) -> memoryview:
-        """Return the bytes from a place to the end of its block."""
+    def at(self, place: int, stop: int) -> memoryview:
+        """Return the bytes from a place to the end of its block; what is fetched ahead ends at `stop`."""
         number, offset = divmod(place, self._size)
         with self._lock:
             ahead = STORE_AHEAD if number - 1 in self._blocks else 0
-            last = min(number + ahead, (self.stored.size - 1) // self._size)
+            last = max(number, min(number + ahead, (stop - 1) // self._size))
             for wanted in range(number, last + 1):
                 held = self._blocks.pop(wanted) if wanted in self._blocks else _pool().submit(self._get, wanted)
                 self._blocks[wanted] = held
@@ -158,15 +161,16 @@ class _Blocks:
 class _Reader:
     """An open object in the shape of a seekable, read as a file is: short only at its end."""
 
-    def __init__(self, blocks: _Blocks) -> None:
+    def __init__(self, blocks: _Blocks, stop: int) -> None:
         self._blocks = blocks
+        self._stop = stop
         self._at = 0
 
     def readinto(self, buffer: memoryview, /) -> int:
         want = max(0, min(len(buffer), self._blocks.stored.size - self._at))
         got = 0
         while got < want:
-            found = self._blocks.at(self._at + got)[: want - got]
+            found = self._blocks.at(self._at + got, self._stop)[: want - got]
             buffer[got : got + len(found)] = found
             got += len(found)
         self._at += got

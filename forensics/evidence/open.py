@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from forensics.evidence._decoders import CODECS
 from forensics.evidence._layers import forget, open_layers
 from forensics.evidence._raw import seekable
-from forensics.evidence._store import State, Url, connect, entries, place, state, told
+from forensics.evidence._store import State, Url, connect, entries, open_object, place, state, told
 from forensics.evidence.inflate import Inflating
 from forensics.limits import HEAD_BYTES, MIB
-from forensics.model import Evidence, Head, Span
+from forensics.model import Evidence, Head, Span, StoredObject
 from forensics.stream import Stream
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def open_span(span: Span, feed: Callable[[memoryview], None] | None = None, held
     if held is not None:
         return Stream(_HeldBytes(held), span.start, None, feed)
     length = None if span.stop is None else span.stop - span.start
-    return Stream(_readable(span.evidence, span.start), span.start, length, feed)
+    return Stream(_readable(span.evidence, span.start, span.stop), span.start, length, feed)
 
 
 def head(evidence: Evidence) -> Head:
@@ -128,11 +128,15 @@ def _stored(evidence: Evidence) -> Readable:
     return open_layers(evidence.path, evidence.layers, evidence.password)
 
 
-def _readable(evidence: Evidence, start: int) -> Readable:
+def _readable(evidence: Evidence, start: int, stop: int | None = None) -> Readable:
+    if isinstance(evidence.path, StoredObject) and evidence.divisible and not evidence.layers:
+        found = open_object(evidence.path, stop)
+        found.seek(start)
+        return found
     raw = _stored(evidence)
     if evidence.wrapping in CODECS:
         return Inflating(raw, CODECS[evidence.wrapping], lambda: _stored(evidence))
-    found = seekable(raw) if start else None
-    if found is not None:
-        found.seek(start)
+    whole = seekable(raw) if start else None
+    if whole is not None:
+        whole.seek(start)
     return raw
