@@ -97,14 +97,9 @@ def access(folder: Path, given: argparse.Namespace) -> None:
     )  # fmt: skip
     if given.plaso:
         small = generated(folder, "combined", 5)
-        store = folder / "store.plaso"
-        plaso = (
-            f"rm -f {store}; {given.plaso} --unattended --status-view none --parsers text/apache_access --workers 2 "
-            f"--logfile /dev/null --storage-file {store} {small} >/dev/null 2>&1"
-        )
         compared(
             "The same beside plaso",
-            {"c2trail": [*PARSE, str(small)], "plaso": ["sh", "-c", plaso]},
+            {"c2trail": [*PARSE, str(small)], "plaso": plaso(given.plaso, "text/apache_access", small)},
             1,
             small.stat().st_size,
         )
@@ -177,6 +172,30 @@ def evtx(folder: Path, given: argparse.Namespace) -> None:
         1,
         log.stat().st_size,
     )
+    if given.plaso:
+        small = folder / "security_32_30.evtx"
+        if not small.exists():
+            logs = [str(p) for p in sorted(Path(given.evtx).rglob("*.evtx")) if "security" in p.name.lower()]
+            subprocess.run([PY, str(HERE / "make_big_evtx.py"), str(small), "32", "30", *logs], check=True)
+        compared(
+            "The same beside plaso",
+            {
+                "c2trail, one process": [*PARSE, str(small), "1"],
+                "plaso, two workers": plaso(given.plaso, "winevtx", small),
+            },
+            1,
+            small.stat().st_size,
+        )
+
+
+def plaso(log2timeline: str, parser: str, log: Path) -> list[str]:
+    """Return the command with which plaso reads a log into a store of its own."""
+    store = log.with_name("store.plaso")
+    command = (
+        f"rm -f {store}; {log2timeline} --unattended --status-view none --parsers {parser} --workers 2 "
+        f"--logfile /dev/null --storage-file {store} {log} >/dev/null 2>&1"
+    )
+    return ["sh", "-c", command]
 
 
 def start(_folder: Path, given: argparse.Namespace) -> None:

@@ -177,6 +177,23 @@ def test_what_an_older_turn_of_the_ring_left_is_read_when_asked_for_and_flagged(
     assert recovered["event_sequence"] == 900
 
 
+@pytest.mark.parametrize("cut", [4, 12, 20, 32, 36])
+@pytest.mark.parametrize("block", [1 << 10, 1 << 20])
+def test_an_end_mark_that_the_end_of_the_file_cuts_tells_what_is_live(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut: int, block: int
+) -> None:
+    old = record(EVENTS[5], 900, COMPUTER)
+    live = b"".join(record(event, number, COMPUTER) for number, event in enumerate(EVENTS, 1))
+    first = 48 + 40 - cut + len(old)
+    ends = (first, first + len(live), len(EVENTS) + 1, 1, 0x28)
+    mark = struct.pack("<10I", 0x28, 0x11111111, 0x22222222, 0x33333333, 0x44444444, *ends)
+    raw = write_evt(EVENTS, COMPUTER, dirty=True)[:48] + mark[cut:] + old + live + mark[:cut]
+    monkeypatch.setattr("forensics.parsers.evt.EVENT_SPAN_BYTES", block)
+    events, _, skips = rows(tmp_path, raw)
+    assert len(events) == len(EVENTS)
+    assert skips["slack"] == 1
+
+
 def test_without_a_header_and_with_junk_between_every_record_is_there(tmp_path: Path) -> None:
     records = [record(event, number, COMPUTER) for number, event in enumerate(EVENTS, 1)]
     raw = (b"\0" * 40 + b"junk" * 8).join([b"\xff" * 48, *records])

@@ -68,12 +68,23 @@ def ring_of(blocks: Iterable[bytes]) -> Ring:
         held = data[-(MOST + END_SIZE) :]
         at += len(data) - len(held)
     size = at + len(held)
+    if not marks or (len(marks) == 1 and len(marks[0][1]) < END_SIZE):
+        marks = _wrapped_mark(head, held, size)
     first, end = 0, _BEYOND
     if len(marks) == 1 and len(marks[0][1]) == END_SIZE:
         place, mark_bytes = marks[0]
         told = struct.unpack_from("<2I", mark_bytes, len(END_MARK))
         first, end = (told[0], place) if told[1] == place and HEADER <= told[0] < size else (first, end)
     return Ring(first, end, _tail(head, held, at))
+
+
+def _wrapped_mark(head: bytes, last: bytes, size: int) -> list[tuple[int, bytes]]:
+    """Return the end mark, and its place, which the end of the file cuts and which goes on behind the header; else nothing."""
+    for there in range(4, END_SIZE, 4):
+        mark = last[-there:] + head[HEADER : HEADER + END_SIZE - there]
+        if mark.startswith(END_MARK) and struct.unpack_from("<2I", mark.ljust(END_SIZE, b"\0"), 20)[1] == size - there:
+            return [(size - there, mark)]
+    return []
 
 
 def header_range(head: bytes) -> tuple[int, int]:
