@@ -1,7 +1,7 @@
 """What the questions of a case cost as it grows: `python benchmarks/profile_sources.py [MILLIONS …]` (requests; an address a hundred).
 
 Events are written as Parquet parts as the parser would, then the rules that look at every event are asked, each in turn, in a process
-of its own for each size. Printed: seconds and peak memory. Four addresses in ten beacon, the others visit or scan.
+of its own for each size. Printed: seconds of wall and processor, peak memory, the most that lay spilt on disk. Four addresses in ten beacon, the others visit or scan.
 """
 
 from __future__ import annotations
@@ -9,18 +9,25 @@ from __future__ import annotations
 import resource
 import sys
 import tempfile
+import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from forensics.analysis import rules
-from forensics.case import bind, connect, roomy
+from forensics.case import Draft, bind, roomy
+from forensics.pipeline import answer
 from forensics.schemas import EVENTS, TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROWS = 1_000_000
 EACH = 100
@@ -74,24 +81,46 @@ def part(number: int) -> pa.Table:
 def profile(millions: int) -> list[str]:
     lines = []
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "tables" / "events").mkdir(parents=True)
+        building = Draft(Path(name))
+        (building.parts / "events").mkdir()
         for number in range(millions):
-            file = folder / "tables" / "events" / f"part-{number:06d}.parquet"
+            file = building.parts / "events" / f"part-{number:06d}.parquet"
             pq.write_table(part(number), file, compression="zstd", compression_level=1)
-        begun = time.perf_counter()
-        with connect(folder, folder / "spill") as db:
+        with building.database() as db, watched(Path(name)) as spilt:
+            begun, used = time.perf_counter(), time.process_time()
             for asked in ASKED:
-                rule, start = rules()[asked], time.perf_counter()
-                rows = roomy(db, partial(rule.run, db))
-                pq.write_table(rows, folder / "tables" / f"{asked}.parquet")
-                bind(db, folder, asked, TABLES[asked])
+                rule, start, cpu = rules()[asked], time.perf_counter(), time.process_time()
+                roomy(db, partial(answer, rule, db, building))
+                bind(db, building.folder, asked, TABLES[asked])
                 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
                 lines.append(
-                    f"{millions:4d} M {asked:16s} {time.perf_counter() - start:8.1f} s, {len(rows):9,} rows, peak so far {peak:6,.0f} MiB"
+                    f"{millions:4d} M {asked:16s} {time.perf_counter() - start:8.1f} s, processor {time.process_time() - cpu:8.1f} s, "
+                    f"{db.table(asked).count('*').fetchall()[0][0]:9,} rows, so far: peak {peak:6,.0f} MiB, "
+                    f"spilt {max(spilt) / (1 << 20):7,.0f} MiB"
                 )
-        lines.append(f"{millions:4d} M all              {time.perf_counter() - begun:8.1f} s")
+            lines.append(
+                f"{millions:4d} M all              {time.perf_counter() - begun:8.1f} s, processor {time.process_time() - used:8.1f} s"
+            )
     return lines
+
+
+@contextmanager
+def watched(folder: Path) -> Iterator[list[int]]:
+    """Note every half second how many bytes the database has spilt in a folder."""
+    seen, done = [0], threading.Event()
+
+    def look() -> None:
+        while not done.wait(0.5):
+            with suppress(OSError):
+                seen.append(sum(file.stat().st_blocks * 512 for file in (folder / ".spill").glob("*")))
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    try:
+        yield seen
+    finally:
+        done.set()
+        watcher.join()
 
 
 def main() -> None:

@@ -156,7 +156,7 @@ def _ask(
     bind(db, building.folder, "addresses", TABLES["addresses"])
     progress("placing", 1)
     for rule in rules().values():
-        roomy(db, partial(_answer, rule, db, building))
+        roomy(db, partial(answer, rule, db, building))
         bind(db, building.folder, rule.name, rule.schema)
         progress(f"asking {rule.name}", 1)
     _register(db, building, online)
@@ -166,7 +166,8 @@ def _ask(
     return len(copied)
 
 
-def _answer(rule: Rule, db: duckdb.DuckDBPyConnection, building: Draft) -> None:
+def answer(rule: Rule, db: duckdb.DuckDBPyConnection, building: Draft) -> None:
+    """Ask one rule and write its table into the case that is being built."""
     if rule.pieces is None:
         building.write_table(rule.name, rule.run(db))
     else:

@@ -5,16 +5,23 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+import pyarrow as pa
+
+from forensics.analysis._places import MARK, PLACE, locator_at, number_evidence
+from forensics.analysis._traffic import path_of
 from forensics.analysis._words import FOLD, LOCATOR, SAME_MOMENT, locator_of
 from forensics.text import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     import duckdb
 
 Row = dict[str, Any]
 _E: Final = locator_of("e")
+
+NO_REQUEST: Final = "AND e.event_action <> 'http_request'"
+"""The database looks at a lone condition before it reads the other columns of a million requests, at a list of values it does not."""
 
 _SINGLE: Final = "('A', 'B')"
 """Grades of rare origins whose every act has a row of its own."""
@@ -38,10 +45,17 @@ _SERVER: Final = {
 }
 
 
-def places(db: duckdb.DuckDBPyConnection) -> dict[tuple[str, Any], Row]:
-    """Return, for each address that can stand on the timeline and day, where it lay and what it was."""
+def places(db: duckdb.DuckDBPyConnection, told: Iterable[Row]) -> dict[tuple[str, Any], Row]:
+    """Return, for each address and day of these rows, where it lay and what it was, if it is one that the timeline names."""
+    days = sorted({(row["source_ip"], row["time"].date()) for row in told if row.get("source_ip")})
+    asked = {
+        "source_ip": pa.array([ip for ip, _ in days], pa.string()),
+        "day": pa.array([day for _, day in days], pa.date32()),
+    }
+    db.register("_told", pa.table(asked))
     rows = db.sql("""
-        SELECT a.*, s.role FROM addresses a JOIN sources s USING (source_ip)
+        SELECT a.source_ip, a.day, a.country_iso_code, a.as_organization_name, a.anonymity, a.flags, a.rare_origin, a.rare_grade, s.role
+        FROM addresses a SEMI JOIN _told USING (source_ip, day) JOIN sources s USING (source_ip)
         WHERE s.role IN ('operator', 'implant', 'relay', 'researcher', 'local') OR s.flags LIKE '%rightful_owner%' OR a.rare_origin IS NOT NULL""").to_arrow_table()
     return {(row["source_ip"], row["day"]): row for row in rows.to_pylist()}
 
@@ -61,6 +75,7 @@ def rdp(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
                s.user_name AS account, s.user_domain AS account_domain
         FROM session_events x JOIN events e USING (evidence_id, log_offset) JOIN sessions s USING (session_uid)
         WHERE x.relation = 'rdp' AND e.event_action IN ('logon', 'reconnect', 'disconnect', 'logoff') AND e.event_outcome <> 'failure'
+          {NO_REQUEST}
           AND (e.event_provider LIKE '%LocalSessionManager') = (s.missing IS NULL OR s.missing NOT LIKE '%LSM%')
           AND coalesce(e.logon_type, 10) NOT IN (3, 7)
         ORDER BY x.session_uid, e.time, e.evidence_id, e.log_offset""").to_arrow_table()
@@ -119,7 +134,7 @@ def _refused(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
     found = db.sql(f"""
         SELECT e.*, {_E} AS locator FROM events e JOIN sources s USING (source_ip)
         WHERE s.role = 'operator' AND coalesce(s.rare_grade, '') NOT IN {_SINGLE} AND e.event_outcome = 'failure'
-              AND e.event_action IN ('logon', 'rdp_authenticate') AND e.time IS NOT NULL
+              AND e.event_action IN ('logon', 'rdp_authenticate') AND e.time IS NOT NULL {NO_REQUEST}
         ORDER BY e.time, e.evidence_id, e.log_offset""").to_arrow_table()
     held: dict[tuple[str, str], Row] = {}
     for event in found.to_pylist():
@@ -174,7 +189,7 @@ def web(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
     found = db.sql(f"""
         SELECT e.*, {_E} AS locator, min(x.session_uid) AS session_uid, s.rare_grade IN {_SINGLE} AS single, p.kind
         FROM events e JOIN sources s USING (source_ip)
-        LEFT JOIN endpoints p ON p.path = string_split(e.url_path, ';')[1]
+        LEFT JOIN endpoints p ON p.path = {path_of("e.url_path")}
         LEFT JOIN session_events x ON x.evidence_id = e.evidence_id AND x.log_offset = e.log_offset
         WHERE e.event_action = 'http_request' AND (s.role IN ('operator', 'local') OR s.rare_grade IN {_SINGLE})
         GROUP BY ALL ORDER BY e.time, e.evidence_id, e.log_offset""")
@@ -247,7 +262,7 @@ def clients(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
         SELECT e.source_ip, s.role, min(e.time) AS time, max(e.time) AS time_end, count(*) AS count,
                arg_min({_E}, (e.time, e.evidence_id, e.log_offset)) AS locator,
                arg_min(e.http_request_method || ' ' || e.url_path, (e.time, e.evidence_id, e.log_offset)) AS request
-        FROM events e JOIN sources s USING (source_ip) JOIN endpoints p ON p.path = string_split(e.url_path, ';')[1]
+        FROM events e JOIN sources s USING (source_ip) JOIN endpoints p ON p.path = {path_of("e.url_path")}
         WHERE p.kind = 'c2' AND s.role IN ('implant', 'relay', 'researcher') AND s.rare_origin IS NULL
         GROUP BY ALL ORDER BY time, e.source_ip""").to_arrow_table()
     for row in found.to_pylist():
@@ -261,17 +276,19 @@ def clients(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
 
 def noise(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
     """Tell a day's noise in one row each for RDP and HTTP; operators and rare origins are not noise."""
+    number_evidence(db)
     found = db.sql(f"""
+        SELECT * EXCLUDE (place, mark), {locator_at("place", "mark", line=False)} AS locator FROM (
         SELECT CAST(e.time AS DATE) AS day, e.event_action = 'http_request' AS web, min(e.time) AS time, max(e.time) AS time_end,
                count(*) AS count, count(DISTINCT e.source_ip) AS addresses,
                count(*) FILTER (WHERE e.event_action = 'rdp_connect') AS bare,
-               arg_min({_E}, (e.time, e.evidence_id, e.log_offset)) AS locator
-        FROM events e LEFT JOIN sources s USING (source_ip)
+               min({PLACE}) AS place, arg_min({MARK}, {PLACE}) AS mark
+        FROM events e JOIN _evidence_numbers USING (evidence_id) LEFT JOIN sources s USING (source_ip)
         WHERE e.time IS NOT NULL AND s.rare_origin IS NULL AND coalesce(s.role, 'unknown') <> 'operator' AND
               ((e.event_action = 'http_request' AND coalesce(s.role, 'unknown') IN ('scanner', 'visitor', 'unknown')) OR
                (e.event_action IN ('logon', 'rdp_authenticate') AND e.event_outcome = 'failure') OR
                (e.event_action = 'rdp_connect' AND e.source_ip IS NOT NULL AND s.rdp_sessions = 0))
-        GROUP BY ALL ORDER BY time, web""").to_arrow_table()
+        GROUP BY ALL) ORDER BY time, web""").to_arrow_table()
     for row in found.to_pylist():
         web_side, bare, addresses = row.pop("web"), row.pop("bare"), row.pop("addresses")
         del row["day"]

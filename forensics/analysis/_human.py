@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime  # noqa: TC003  # of a NamedTuple
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from forensics.analysis._traffic import path_of
 from forensics.analysis._words import locator_of
 
 if TYPE_CHECKING:
@@ -35,12 +36,12 @@ def slots(db: duckdb.DuckDBPyConnection) -> list[Act]:
         acts AS (
             SELECT e.time, {_E} AS locator FROM session_events x JOIN mine USING (session_uid)
             JOIN events e ON e.evidence_id = x.evidence_id AND e.log_offset = x.log_offset
-            LEFT JOIN endpoints p ON p.path = string_split(e.url_path, ';')[1]
+            LEFT JOIN endpoints p ON p.path = {path_of("e.url_path")}
             WHERE (x.relation = 'rdp' AND e.event_action IN ('logon', 'reconnect', 'disconnect', 'logoff'))
                OR (x.relation <> 'rdp' AND NOT coalesce(p.kind = 'c2' AND e.http_request_method = 'POST', false))
             UNION ALL
             SELECT e.time, {_E} FROM events e JOIN insiders USING (source_ip)
-            JOIN endpoints p ON p.path = string_split(e.url_path, ';')[1]
+            JOIN endpoints p ON p.path = {path_of("e.url_path")}
             WHERE e.event_action = 'http_request' AND NOT (p.kind = 'c2' AND e.http_request_method = 'POST'))
         SELECT time_bucket(INTERVAL {SLOT_S} SECOND, time) AS slot, arg_min(locator, (time, locator)) AS locator
         FROM acts WHERE time IS NOT NULL GROUP BY slot ORDER BY slot""").to_arrow_table()

@@ -56,6 +56,7 @@ def records(db: duckdb.DuckDBPyConnection, actions: Iterable[str]) -> list[Row]:
     found = db.sql(f"""
         SELECT *, {LOCATOR} AS locator FROM events
         WHERE log_format IN ('juli', 'procrun') AND event_action IN ({listed}) AND time IS NOT NULL
+              AND event_action <> 'http_request'
         QUALIFY evidence_id = min(evidence_id) OVER (PARTITION BY time, event_action, event_code, unmapped)
         ORDER BY time, evidence_id, log_offset""")
     rows: list[Row] = found.to_arrow_table().to_pylist()

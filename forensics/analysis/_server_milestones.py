@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from forensics.analysis._proof import events, proved, query
 from forensics.analysis._server_log import application, finished, is_stock, records, starts
+from forensics.analysis._traffic import path_of
 from forensics.analysis._words import LOCATOR, SAME_MOMENT, locator_of
 
 if TYPE_CHECKING:
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 _E: Final = locator_of("e")
 
-FROM_C2: Final = "FROM events e JOIN endpoints p ON p.path = string_split(e.url_path, ';')[1] WHERE p.kind = 'c2' AND e.event_action = 'http_request'"
+FROM_C2: Final = (
+    f"FROM events e JOIN endpoints p ON p.path = {path_of('e.url_path')} "
+    "WHERE p.kind = 'c2' AND e.event_action = 'http_request'"
+)
 """Requests for a command path; `e` is the event."""
 
 _ORDER: Final = "ORDER BY e.time, e.evidence_id, e.log_offset"

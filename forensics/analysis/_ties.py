@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from forensics.analysis._command_paths import UPLOADED
+from forensics.analysis._traffic import path_of
 from forensics.analysis._words import LOCATOR, LOOPBACK, MANY_FAILURES, locator_of, reason
 from forensics.instants import bound, moment
 from forensics.text import counted, were
@@ -67,7 +68,7 @@ def _of_address(db: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, Tie]]:
         db,
         f"""WITH mine AS (SELECT session_uid, unnest(string_split(source_ips, ';')) AS source_ip FROM sessions)
         SELECT m.session_uid, e.source_ip, p.kind, count(*) AS requests, arg_min({_E}, (e.time, {_FURTHER})) AS locator
-        FROM events e JOIN endpoints p ON p.path = string_split(e.url_path, ';')[1] JOIN mine m ON m.source_ip = e.source_ip
+        FROM events e JOIN endpoints p ON p.path = {path_of("e.url_path")} JOIN mine m ON m.source_ip = e.source_ip
         WHERE p.kind IN ('c2', 'panel') AND e.http_response_status_code < 400 AND e.source_ip NOT IN ({loopback})
         GROUP BY ALL ORDER BY ALL""",
     ):
@@ -84,7 +85,7 @@ def _of_loopback(db: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, Tie]]:
             SELECT x.session_uid, e.time, {_E} AS locator, {_FURTHER},
                    count(DISTINCT x.session_uid) OVER (PARTITION BY {_FURTHER}) AS there
             FROM session_events x JOIN events e ON e.evidence_id = x.evidence_id AND e.log_offset = x.log_offset
-            JOIN endpoints p ON p.path = string_split(e.url_path, ';')[1]
+            JOIN endpoints p ON p.path = {path_of("e.url_path")}
             WHERE x.relation = 'http_loopback' AND p.kind IN ('c2', 'panel') AND e.http_response_status_code < 400)
         SELECT session_uid, count(*) AS requests, arg_min(locator, (time, evidence_id, log_offset)) AS locator
         FROM asked WHERE there = 1 GROUP BY ALL ORDER BY ALL""",
@@ -98,7 +99,7 @@ def _moments(db: duckdb.DuckDBPyConnection) -> Iterator[tuple[datetime, str, int
     births = _rows(
         db,
         f"""SELECT min(e.time) AS time, arg_min({_E}, (e.time, {_FURTHER})) AS locator
-        FROM events e JOIN endpoints p ON p.path = string_split(e.url_path, ';')[1]
+        FROM events e JOIN endpoints p ON p.path = {path_of("e.url_path")}
         WHERE p.kind = 'c2' AND e.http_response_status_code < 400 GROUP BY p.path ORDER BY ALL""",
     )
     if not births:

@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from forensics.analysis._stays import Stay, operators, stays
+from forensics.analysis._traffic import path_of
 from forensics.analysis._words import because, locator_of, reason
 from forensics.answers import LINKS
 from forensics.model import CONFIDENCES, Rule
@@ -124,7 +125,7 @@ def _web(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
         SELECT x.relation, x.session_uid, e.source_ip, p.path, p.kind, count(*) AS requests, min(e.time) AS since, max(e.time) AS until,
                arg_min({_E}, (e.time, e.evidence_id, e.log_offset)) AS locator
         FROM session_events x JOIN events e ON e.evidence_id = x.evidence_id AND e.log_offset = x.log_offset
-        JOIN endpoints p ON p.path = string_split(e.url_path, ';')[1]
+        JOIN endpoints p ON p.path = {path_of("e.url_path")}
         WHERE x.relation <> 'rdp' AND p.kind IN ({kinds}) GROUP BY ALL ORDER BY ALL""").to_arrow_table()
     for row in found.to_pylist():
         here = row["relation"] == "http_loopback"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from forensics.analysis._proof import events, proved, query
 from forensics.analysis._server_milestones import FROM_C2, c2_deployed, tomcat_installed, tomcat_started
+from forensics.analysis._traffic import path_of
 from forensics.analysis._words import CLOCK_STEP, locator_of
 from forensics.model import MILESTONES, Rule
 from forensics.schemas import MILESTONE_ROWS, table
@@ -133,11 +134,11 @@ def _last_operator_act(db: duckdb.DuckDBPyConnection) -> Iterable[Row]:
         db,
         f"""SELECT e.*, {_E} AS locator FROM events e
         LEFT JOIN (SELECT DISTINCT evidence_id, log_offset FROM session_events) x USING (evidence_id, log_offset)
-        LEFT JOIN endpoints p ON p.path = string_split(e.url_path, ';')[1]
+        LEFT JOIN endpoints p ON p.path = {path_of("e.url_path")}
         JOIN sources s USING (source_ip)
-        WHERE (s.role = 'operator' AND e.event_action IN ('logon', 'reconnect', 'shell_start'))
+        WHERE s.role IN ('operator', 'local') AND ((s.role = 'operator' AND e.event_action IN ('logon', 'reconnect', 'shell_start'))
            OR (e.event_action = 'http_request' AND e.http_response_status_code < 400 AND (s.role = 'operator'
-               OR (s.role = 'local' AND (x.log_offset IS NOT NULL OR p.kind IN ('c2', 'panel', 'manager')))))
+               OR (s.role = 'local' AND (x.log_offset IS NOT NULL OR p.kind IN ('c2', 'panel', 'manager'))))))
         ORDER BY e.time DESC, e.evidence_id DESC, e.log_offset DESC LIMIT 1""",
     )
     for event in found:

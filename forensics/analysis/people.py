@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from forensics.analysis._ties import Tie, ties
+from forensics.analysis._traffic import count_traffic
 from forensics.analysis._words import because, reason
 from forensics.answers import PEOPLE
 from forensics.model import CONFIDENCES, Rule
@@ -114,13 +115,13 @@ def _is_origin(address: str) -> bool:
 
 def _habits(db: duckdb.DuckDBPyConnection) -> dict[str, Row]:
     """Return, by address of a session: whether every witness of anonymity knows it, and what it used of the server's own application."""
+    count_traffic(db)
     found = db.sql(f"""
         WITH mine AS (SELECT DISTINCT unnest(string_split(source_ips, ';')) AS source_ip FROM sessions),
         born AS (SELECT min(first_seen) AS born FROM endpoints WHERE kind = 'c2'),
         own AS (SELECT path FROM endpoints, born WHERE kind = 'application' AND path <> '/' AND sources >= {_USED}
                 AND (born IS NULL OR first_seen < born)),
-        used AS (SELECT e.source_ip, count(*) AS used FROM events e SEMI JOIN own ON own.path = string_split(e.url_path, ';')[1]
-                 WHERE e.http_response_status_code < 400 GROUP BY ALL),
+        used AS (SELECT source_ip, sum(ok)::BIGINT AS used FROM _traffic SEMI JOIN own USING (path) WHERE ok > 0 GROUP BY ALL),
         hidden AS (SELECT source_ip, bool_or(anonymity IS NOT NULL) AS hidden FROM addresses GROUP BY ALL)
         SELECT mine.source_ip, coalesce(used.used, 0) AS used, coalesce(hidden.hidden, false) AS hidden
         FROM mine LEFT JOIN used USING (source_ip) LEFT JOIN hidden USING (source_ip)""")

@@ -10,6 +10,7 @@ from datetime import timedelta
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
+from forensics.analysis._traffic import path_of
 from forensics.analysis._words import LOOPBACK, because, locator_of, reason
 from forensics.answers import SOURCE_WINDOWS
 from forensics.model import Rule
@@ -50,7 +51,7 @@ def _hours(db: duckdb.DuckDBPyConnection) -> list[Row]:
             SELECT stay.source_ip AS source_ip, CAST(stay.start AS TIMESTAMPTZ) AS since, held_to_be,
                    coalesce(TRY_CAST(stay."end" AS TIMESTAMPTZ), session_end, CAST(stay.start AS TIMESTAMPTZ)) AS until FROM stays),
         asked AS (
-            SELECT DISTINCT e.source_ip FROM events e JOIN endpoints p ON p.path = string_split(e.url_path, ';')[1]
+            SELECT DISTINCT e.source_ip FROM events e JOIN endpoints p ON p.path = {path_of("e.url_path")}
             WHERE e.http_response_status_code < 400 AND (p.kind = 'panel' OR (p.kind = 'manager' AND e.user_name IS NOT NULL))),
         mine AS (
             SELECT DISTINCT source_ip FROM (SELECT source_ip FROM spans UNION ALL SELECT source_ip FROM asked)
@@ -68,7 +69,7 @@ def _hours(db: duckdb.DuckDBPyConnection) -> list[Row]:
                    count(*) FILTER (WHERE e.http_response_status_code < 400 AND p.kind = 'c2') AS c2,
                    count(*) FILTER (WHERE e.event_action IN ('logon', 'reconnect', 'disconnect', 'logoff', 'shell_start')
                        AND e.event_outcome <> 'failure') AS logons
-            FROM events e SEMI JOIN mine USING (source_ip) LEFT JOIN endpoints p ON p.path = string_split(e.url_path, ';')[1]
+            FROM events e SEMI JOIN mine USING (source_ip) LEFT JOIN endpoints p ON p.path = {path_of("e.url_path")}
             WHERE e.time IS NOT NULL GROUP BY ALL)
         SELECT h.*, (SELECT min(held_to_be) FROM spans s WHERE s.source_ip = h.source_ip AND s.since <= h.until AND s.until >= h.since)
                    AS held_to_be,

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def _run(db: duckdb.DuckDBPyConnection) -> pa.Table:
     rows = [*_acts.rdp(db), *_acts.web(db), *_acts.server(db), *_server_acts.server_log(db), *_acts.clients(db)]
     rows += [*_acts.reported(db), *_acts.noise(db)]
-    places = _acts.places(db)
     _mark(rows, _acts.milestones(db))
+    places = _acts.places(db, rows)
     rows = [_placed(row, places) for row in rows]
     rows.sort(key=lambda r: (r["time"], r.get("locator") or "", r["act"], r.get("source_ip") or ""))
     return table(rows, TIMELINE)

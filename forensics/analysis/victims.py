@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from forensics.answers import VICTIMS
 from forensics.model import Rule
-from forensics.schemas import table
 
 if TYPE_CHECKING:
     import duckdb
@@ -22,7 +21,7 @@ def _run(db: duckdb.DuckDBPyConnection) -> pa.Table:
                max(b.clients_estimate) AS clients_estimate, s.role_confidence AS confidence, s.because
         FROM sources s JOIN beacons b ON b.source_ip = s.source_ip AND b.kind = 'c2'
         WHERE s.role = 'implant' GROUP BY ALL ORDER BY first_seen, s.source_ip""")
-    return table(found.to_arrow_table().to_pylist(), VICTIMS)
+    return found.to_arrow_table().cast(VICTIMS)
 
 
 RULE = Rule("victims", "Addresses behind which implants ran", ("sources", "beacons"), VICTIMS, _run)

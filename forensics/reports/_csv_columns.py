@@ -56,6 +56,11 @@ def _cells(column: pa.Array, spell: Spell, limit: int | None) -> pa.Array:
         texts = _replaced(column, ~_true(_plain(column, limit)), spell)
     elif pa.types.is_timestamp(kind) and kind.unit == "us" and kind.tz == "UTC":
         texts = _times(column, spell)
+    elif pa.types.is_float64(kind):
+        # By their bits: 0.0 and -0.0 are equal, and spelt each in its way.
+        bits = column.view(pa.int64()).dictionary_encode()
+        words = [spell(value) for value in bits.dictionary.view(kind).to_pylist()]
+        texts = pa.array(words, pa.string()).take(bits.indices)
     else:
         texts = pa.array([spell(value) for value in column.to_pylist()], pa.string())
     return pc.replace_substring(texts, '"', '""')
