@@ -47,7 +47,8 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "beacons": ("source_ip", "path", "category", "score", "period_s", "jitter_s", "requests", "days", "clients_estimate", "first_seen", "last_seen"),
     "victims": ("source_ip", "country_iso_code", "as_organization_name", "first_seen", "last_seen", "requests", "bytes", "clients_estimate", "confidence"),
     "rarities": ("kind", "value", "source_ip", "role", "first_seen", "among", "because"),
-    "zones": ("offset", "fit", "candidate", "active_days", "lunch_dip", "rest_days", "client_sessions", "zones"),
+    "zones": ("offset", "clock", "fit", "candidate", "active_days", "lunch_dip", "rest_days", "client_sessions", "zones"),
+    "gaps": ("kind", "since", "until", "evidence_id", "detail", "cannot_know"),
     "coverage": ("log", "label", "first_seen", "last_seen", "events", "numbers_missing", "silent_hours", "missing_days", "notes", "cannot_know"),
     "milestones": ("milestone", "time", "source_ip", "detail", "confidence", "locators"),
 }  # fmt: skip

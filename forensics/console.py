@@ -19,7 +19,8 @@ from rich.text import Text
 from forensics import _tables_view, _timeline_view
 from forensics.errors import UsageError
 from forensics.reports._cells import csv_lines, json_line, plain
-from forensics.text import shown, visible
+from forensics.schemas import TABLES
+from forensics.text import counted, shown, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -95,12 +96,18 @@ def draw_findings(rows: Iterable[Mapping[str, Any]]) -> None:
 
 def draw_sources(rows: Iterable[dict[str, Any]], *, whole: bool) -> None:
     """Draw the sources by role; of noise the busiest unless `whole`."""
-    _draw(_tables_view.sources(rows, _console().width, whole=whole))
+    listed = list(rows)
+    if not listed:
+        say("no source address is in these logs, or none that was asked for")
+    _draw(_tables_view.sources(listed, _console().width, whole=whole))
 
 
 def draw_sessions(rows: Iterable[dict[str, Any]], chain: Iterable[dict[str, Any]]) -> None:
     """Draw each session as a tree with its stays at addresses."""
-    _draw(_tables_view.sessions(rows, chain))
+    listed = list(rows)
+    if not listed:
+        say("no RDP session is in these logs, or none that was asked for")
+    _draw(_tables_view.sessions(listed, chain))
 
 
 def _draw(parts: Iterable[RenderableType]) -> None:
@@ -170,7 +177,7 @@ def write_rows(rows: Iterable[dict[str, Any]], form: str, name: str) -> None:
         for row in rows:
             out.write(json_line(row))
     else:
-        for piece in csv_lines_of(rows):
+        for piece in csv_lines_of(rows, TABLES[name].names if name in TABLES else ()):
             out.write(piece)
     out.flush()
 
@@ -184,11 +191,12 @@ def write_bytes(pieces: Iterable[bytes]) -> None:
     sys.stdout.buffer.flush()
 
 
-def csv_lines_of(rows: Iterable[dict[str, Any]]) -> Iterator[bytes]:
-    """Yield rows as CSV under the names of the first."""
+def csv_lines_of(rows: Iterable[dict[str, Any]], names: Sequence[str]) -> Iterator[bytes]:
+    """Yield rows as CSV under the names of the first; where there is none, `names` alone."""
     waiting = iter(rows)
     first = next(waiting, None)
     if first is None:
+        yield from csv_lines(list(names), ()) if names else ()
         return
 
     def again() -> Iterator[dict[str, Any]]:
@@ -203,12 +211,12 @@ def draw_case(folder: Path | str, manifest: Mapping[str, Any]) -> None:
     ledger = manifest["ledger"]
     total = sum(part["bytes"] for part in ledger.values()) or 1
     said = ", ".join(
-        f"{ledger[name]['records']:,} {name} ({100 * ledger[name]['bytes'] / total:.1f} % of bytes)"
+        f"{counted(ledger[name]['records'], name.removesuffix('s'))} ({100 * ledger[name]['bytes'] / total:.1f} % of bytes)"
         for name in ("events", "rejects", "skips")
     )
     say("")
     say(f"case     {folder}")
-    say(f"ledger   {len(manifest['evidence'])} files, {total:,} bytes, all accounted for: {said}")
+    say(f"ledger   {counted(len(manifest['evidence']), 'file')}, {total:,} bytes, all accounted for: {said}")
     if manifest["duplicates"]:
         say(
             f"copies   {manifest['duplicates']:,} events stand in another file too; each is counted once (table duplicates)"

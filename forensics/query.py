@@ -35,6 +35,7 @@ _SPANS: Final = {
     "beacons": ("first_seen", "last_seen"),
     "victims": ("first_seen", "last_seen"),
     "rarities": ("first_seen", "last_seen"),
+    "gaps": ("coalesce(since, until)", "coalesce(until, since)"),
     "coverage": ("first_seen", "last_seen"),
 }
 """First and last instant of a row, by table: a row is chosen when it touches the time asked for."""

@@ -15,6 +15,7 @@ from forensics.limits import MAX_FIELD_SHOWN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import timedelta
 
 # Letters that Unicode calls printable and every font draws as nothing: fillers of Hangul, and the empty Braille cell.
 _BLANK_LETTERS: Final = frozenset("\u115f\u1160\u3164\uffa0\u2800")
@@ -71,6 +72,17 @@ def counted(number: int, thing: str) -> str:
 def were(number: int) -> str:
     """Return the verb that goes with a number of things."""
     return "was" if number == 1 else "were"
+
+
+def lasted(span: timedelta) -> str:
+    """Return a span in words, to the minute; shorter ones to the second."""
+    seconds = round(span.total_seconds())
+    if seconds < 120:
+        return counted(seconds, "second")
+    days, rest = divmod(seconds, 86_400)
+    hours, rest = divmod(rest, 3600)
+    parts = [(days, "day"), (hours, "hour"), (rest // 60, "minute")]
+    return " ".join(f"{number} {plural(number, name)}" for number, name in parts if number)
 
 
 def shown(text: str | None) -> str:

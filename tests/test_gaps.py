@@ -14,9 +14,9 @@ from evtx_writer import Event, Type, write_evtx
 from test_analysis import FIRST, SECOND, at, core, crash, lsm, request, security
 
 import forensics
-from forensics.analysis._gap_silence import lasted
 from forensics.case import Case
 from forensics.parsers._rdp import CLASSIC, EVENTLOG, KERNEL
+from forensics.text import lasted
 
 
 def system(provider: str, number: int, minutes: float, *fields: tuple[str, Any], shape: str = "event_data") -> Event:

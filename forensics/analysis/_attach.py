@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
@@ -68,6 +69,16 @@ def _intervals(sessions: list[Session], latest: datetime | None) -> pa.Table:
                 and stay.start - LOGON_LEAD <= e.time <= stay.start
             ]
             since = min([*connected, stay.start])
-            rows.append((session.uid, stay.source or "", since, stay.end or last))
+            rows += [(session.uid, stay.source or "", *spell) for spell in _spells(since, stay.end or last, session)]
     columns = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in _INTERVALS]
     return pa.table({f.name: pa.array(c, f.type) for f, c in zip(_INTERVALS, columns, strict=True)}, schema=_INTERVALS)
+
+
+def _spells(since: datetime, until: datetime, session: Session) -> list[tuple[datetime, datetime]]:
+    """Return a stay as the clock showed it: in parts where the clock was put back meanwhile."""
+    parts = []
+    for step in session.steps:
+        if step.by < timedelta(0) and since <= step.old and until >= step.new:
+            parts.append((since, step.old))
+            since = step.new
+    return [*parts, (since, until)]

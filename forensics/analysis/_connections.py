@@ -120,7 +120,7 @@ def material(db: duckdb.DuckDBPyConnection) -> Material:
         starts,
     )
     found.system = _pull(
-        db, "event_action IN ('system_start', 'system_stop', 'system_crash') OR (event_action = 'log_cleared')"
+        db, "event_action IN ('system_start', 'system_stop', 'system_crash', 'log_cleared', 'clock_changed')"
     )
     return found
 

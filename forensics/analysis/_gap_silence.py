@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from forensics.analysis._spoken import HTTP, RDP, rows, timed
 from forensics.analysis._words import LOCATOR
-from forensics.text import counted, plural
+from forensics.text import counted, lasted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,17 +113,6 @@ def _at(db: duckdb.DuckDBPyConnection, when: datetime, order: str) -> list[str]:
         f"ORDER BY evidence_id {order}, log_offset {order} LIMIT 1",
     )
     return [row["locator"] for row in found]
-
-
-def lasted(span: timedelta) -> str:
-    """Return a span in words, to the minute; shorter ones to the second."""
-    seconds = round(span.total_seconds())
-    if seconds < 120:
-        return counted(seconds, "second")
-    days, rest = divmod(seconds, 86_400)
-    hours, rest = divmod(rest, 3600)
-    parts = [(days, "day"), (hours, "hour"), (rest // 60, "minute")]
-    return " ".join(f"{number} {plural(number, name)}" for number, name in parts if number)
 
 
 def server_off(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:

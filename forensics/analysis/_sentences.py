@@ -19,6 +19,7 @@ Row = dict[str, Any]
 SURE, LIKELY, POSSIBLE = CONFIDENCES
 NEVER_CUT: Final = frozenset({"rare_origin", "opsec_slip"})
 _SHOWN: Final = 4
+_REASONS: Final = 8
 _OF_ONE_KIND: Final = 3
 """Operators or owners that have a sentence each; the others share one, so that ten sentences tell of more than one thing."""
 
@@ -76,21 +77,20 @@ def operators(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
         db,
         f"""SELECT operator_id, count(DISTINCT source_ip) AS addresses, count(DISTINCT session_uid) AS sessions, min(since) AS first,
                max(coalesce(until, since)) AS last, list(DISTINCT country_iso_code ORDER BY country_iso_code) AS countries,
-               count(DISTINCT source_ip) FILTER (WHERE {HIDDEN}) AS anonymous, arg_min(locator, since) AS locator
-        FROM chain GROUP BY operator_id ORDER BY sessions DESC, operator_id""",
+               count(DISTINCT source_ip) FILTER (WHERE {HIDDEN}) AS anonymous, arg_min(locator, since) AS locator,
+               min(list_position({list(CONFIDENCES)}, p.confidence)) AS sure, arg_min(p.because, list_position({list(CONFIDENCES)}, p.confidence)) AS because
+        FROM chain LEFT JOIN people p USING (session_uid) GROUP BY operator_id ORDER BY sessions DESC, operator_id""",
     )
     for row in found[:_OF_ONE_KIND]:
         countries = [one for one in row["countries"] if one]
-        through = f", {row['anonymous']} of them hosting, VPN, proxy or Tor" if row["anonymous"] else ""
         where = f" ({some(countries)})" if countries else ""
-        addresses = counted(row["addresses"], "address")
         said = (
-            f"Operator {row['operator_id']} was on the server in {counted(row['sessions'], 'RDP session')} from {addresses}"
-            f"{through}{where}, between {when(row['first'])} and {when(row['last'])}"
+            f"Operator {row['operator_id']} was on the server in {counted(row['sessions'], 'RDP session')} from "
+            f"{counted(row['addresses'], 'address')}{_hidden(row)}{where}, {_between(row['first'], row['last'])}"
         )
-        yield finding(
-            "operator", said, SURE, [reason("sessions and their stays", 8, [row["locator"]])], time=row["first"]
-        )
+        reasons = [reason("sessions and their stays", 8, [row["locator"]]), *(proofs_of(row) if row["because"] else ())]
+        sure = CONFIDENCES[row["sure"] - 1] if row["sure"] else POSSIBLE
+        yield finding("operator", said, sure, reasons[:_REASONS], time=row["first"])
     if rest := found[_OF_ONE_KIND:]:
         number = sum(row["sessions"] for row in rest)
         said = (
@@ -98,6 +98,17 @@ def operators(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
             "nothing in evidence ties one to another; see links.csv"
         )
         yield finding("operator", said, LIKELY, [reason("their first stays", 5, [row["locator"] for row in rest])])
+
+
+def _hidden(row: Row) -> str:
+    if not row["anonymous"]:
+        return ""
+    what = "hosting, VPN, proxy or Tor"
+    return f", {row['anonymous']:,} of them {what}" if row["addresses"] > 1 else f", which is {what}"
+
+
+def _between(first: datetime, last: datetime) -> str:
+    return f"on {when(first)}" if first == last else f"between {when(first)} and {when(last)}"
 
 
 def owners(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
@@ -151,7 +162,11 @@ def command(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
     if not paths:
         return
     stone = milestone(db, "c2_deployed")
-    since = f"; it was deployed on {when(stone['time'])} ({stone['detail']})" if stone else ""
+    since = ""
+    if stone:
+        since = f"; it was deployed on {when(stone['time'])} ({stone['detail']})"
+        if stone["confidence"] == POSSIBLE:
+            since = f"; on {when(stone['time'])} {stone['detail']}"
     said = f"{some([row['path'] for row in paths])} served as command and control: {counted(sum(r['requests'] for r in paths), 'request')} from {counted(max(r['sources'] for r in paths), 'source address')}{since}"
     reasons = [one for row in paths[:_SHOWN] for one in proofs_of(row)]
     if stone:

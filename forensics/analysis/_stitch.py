@@ -10,10 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from forensics.analysis._clock_steps import CHANGED, Step, inside, spells, steps
 from forensics.analysis._words import LOGON_LEAD, SAME_MOMENT, TRAILING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from forensics.analysis._connections import Event, Material
@@ -55,6 +56,7 @@ class Session:
     client_zone: str | None = None
     client_info: set[str] = field(default_factory=set)
     flags: set[str] = field(default_factory=set)
+    steps: list[Step] = field(default_factory=list)
     families: set[str] = field(default_factory=set)
     uid: str = ""
 
@@ -76,9 +78,16 @@ class Session:
 def stitch(found: Material) -> list[Session]:
     """Return the RDP sessions of all hosts, in order of their starts; console sessions are none."""
     sessions: list[Session] = []
+    known: dict[str, list[Step]] = {}
+    spell: dict[tuple[str, int], int] = {}
     for host in sorted({e.host_name or "" for e in found.lsm}):
         boots = [e for e in found.system if (e.host_name or "") == host and e.event_action in _BOOTS]
-        sessions += _by_lsm([e for e in found.lsm if (e.host_name or "") == host], boots, host)
+        known[host] = steps(found.system, host)
+        lsm = [e for e in found.lsm if (e.host_name or "") == host]
+        spell |= spells(lsm, known[host]) | spells(
+            [e for e in found.system if (e.host_name or "") == host], known[host]
+        )
+        sessions += _by_lsm(lsm, boots, host, spell)
     for host in sorted({e.host_name or "" for e in found.security}):
         _join_security(sessions, [e for e in found.security if (e.host_name or "") == host], host)
     _join_core(sessions, found.core)
@@ -90,6 +99,11 @@ def stitch(found: Material) -> list[Session]:
     for number, session in enumerate(sessions, 1):
         session.uid = f"S{number:04d}"
         _mark(session)
+        if session.end is not None:
+            session.steps = inside(
+                session.events.values(), spell, known.get(session.host, ()), session.start, session.end
+            )
+            session.flags |= {CHANGED} if session.steps else set()
         for other in sessions[: number - 1]:
             if other.host == session.host and (other.end is None or other.end > session.start):
                 session.flags.add("overlapping")
@@ -102,12 +116,14 @@ def _remote(event: Event) -> bool:
     return event.source_ip is not None or _TUNNEL_MARK in (event.source_address or "")
 
 
-def _by_lsm(events: list[Event], boots: list[Event], host: str) -> list[Session]:  # noqa: C901, PLR0912  # one branch an event id
+def _by_lsm(  # noqa: C901, PLR0912  # one branch an event id
+    events: list[Event], boots: list[Event], host: str, spell: Mapping[tuple[str, int], int]
+) -> list[Session]:
     """Follow LocalSessionManager; a boot ends what was open, since its numbers start anew."""
     out: list[Session] = []
     open_now: dict[int, Session] = {}
     lately: dict[int, Session] = {}
-    for event in sorted([*events, *boots], key=lambda e: (e.time, e.key)):
+    for event in sorted([*events, *boots], key=lambda e: (spell.get(e.key, 0), e.time, e.key)):
         if event.event_action in _BOOTS:
             for one in open_now.values():
                 _end_by_boot(one, event, boots)
@@ -132,6 +148,7 @@ def _by_lsm(events: list[Event], boots: list[Event], host: str) -> list[Session]
             if event.code == _LOGON or session is None or _is_another(session, event):
                 if session is not None:
                     _close(session, event.time, "replaced")
+                    session.flags.add("end_no_later_than")
                 session = _new(event, host, "logon" if event.code == _LOGON else "reconnect_without_logon")
                 out.append(session)
                 open_now[number] = session
@@ -212,10 +229,12 @@ def _join_security(sessions: list[Session], events: list[Event], host: str) -> N
             and event.source_ip
             and not _reconnects(events, event)
         ):
-            session = _new(event, host, "logon")
-            session.session_id = None
-            sessions.append(session)
-            mine.append(session)
+            session = _earlier_part(mine, events, event)
+            if session is None:
+                session = _new(event, host, "logon")
+                session.session_id = None
+                sessions.append(session)
+                mine.append(session)
         elif session is not None and "LSM" not in session.families:
             _security_step(session, event)
         if session is None:
@@ -226,6 +245,25 @@ def _join_security(sessions: list[Session], events: list[Event], host: str) -> N
             by_logon[event.logon_id] = session
         if event.code in (4778, 4779) and event.client_name:
             session.client_name = session.client_name or event.client_name
+
+
+def _earlier_part(mine: list[Session], events: list[Event], logon: Event) -> Session | None:
+    """Find the session that this logon began, where LocalSessionManager's log begins inside it (it was cleared or overwritten)."""
+    seen = [s for s in mine if "LSM" in s.families]
+    if not seen or min(s.start for s in seen) <= logon.time:
+        return None
+    session = min(seen, key=lambda s: (s.start, s.session_id or -1))
+    same = (session.user or "").lower() == (logon.user_name or "").lower() and session.sources[:1] == [logon.source_ip]
+    if session.start_basis != "start_not_in_evidence" or not same:
+        return None
+    ended = (e for e in events if e.code in (4634, 4647) and e.logon_id == logon.logon_id)
+    if any(e.time < session.start - SAME_MOMENT for e in ended):
+        return None
+    stay = session.connections[0]
+    session.start, session.start_basis = logon.time, "logon"
+    stay.start, stay.began, stay.first = logon.time, "logon", logon
+    session.flags = session.flags - {"start_not_in_evidence"} | {"log_begins_inside"}
+    return session
 
 
 def _reconnects(events: list[Event], logon: Event) -> bool:
@@ -333,6 +371,9 @@ def _join_near(session: Session, rcm: list[Event], near: list[Event]) -> None:
 def _end_with_server(sessions: list[Session], system: list[Event]) -> None:
     """A session that was open when the server stopped ended with it; one whose log was cleared may have ended unseen."""
     for session in sessions:
+        cleared = [e for e in system if (e.host_name or "") == session.host and _cleared(e)]
+        if "start_not_in_evidence" in session.flags and any(e.time <= session.start for e in cleared):
+            session.flags.add("log_cleared_before")
         if session.end is not None:
             continue
         last = max(e.time for e in session.events.values())
@@ -343,8 +384,12 @@ def _end_with_server(sessions: list[Session], system: list[Event]) -> None:
             _end_by_boot(session, stop, boots)
         elif session.connections[-1].end is not None:
             session.end_basis = "disconnected_not_resumed"
-        elif any(e.time >= last and "LocalSessionManager" in str(e.rest.get("cleared_channel", "")) for e in mine):
+        elif any(e.time >= last for e in cleared):
             session.end_basis = "log_cleared"
+
+
+def _cleared(event: Event) -> bool:
+    return event.event_action == "log_cleared" and "LocalSessionManager" in str(event.rest.get("cleared_channel", ""))
 
 
 def _end_by_boot(session: Session, stop: Event, boots: list[Event]) -> None:

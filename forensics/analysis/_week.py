@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 DAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _CHANCE: Final = 0.1
 """A weekday without an act is one of rest where chance alone would leave it empty less often than this."""
+_SEEN: Final = 2
+"""Times that a weekday must have come round to be one of rest."""
 _SHOWN: Final = 3
 _SATURDAY, _SUNDAY, _FRIDAY = 5, 6, 4
 
@@ -26,7 +28,7 @@ def rest_days(days: Sequence[date]) -> list[int]:
     for weekday in range(7):
         others = sum(have) - have[weekday]
         rate = (sum(active) - active[weekday]) / others if others else 0
-        if have[weekday] and not active[weekday] and (1 - rate) ** have[weekday] < _CHANCE:
+        if have[weekday] >= _SEEN and not active[weekday] and (1 - rate) ** have[weekday] < _CHANCE:
             found.append(weekday)
     return found
 

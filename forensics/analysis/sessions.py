@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from forensics.analysis._attach import build
@@ -12,8 +13,11 @@ from forensics.analysis._words import because, reason
 from forensics.instants import iso, microseconds
 from forensics.model import Rule
 from forensics.schemas import SESSIONS, table
+from forensics.text import lasted
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     import duckdb
     import pyarrow as pa
 
@@ -21,6 +25,12 @@ if TYPE_CHECKING:
 
 _FAMILIES: Final = ("LSM", "RCM", "RdpCoreTS", "Security")
 _SURE: Final = {"LSM", "Security"}
+_BEGAN: Final = {
+    "logon": "logon",
+    "connection": "connection that was given a session",
+    "start_not_in_evidence": "first seen in use, its logon being not in evidence,",
+}
+"""How a session's first stay is told, by what its start rests on."""
 
 
 def _run(db: duckdb.DuckDBPyConnection) -> pa.Table:
@@ -49,7 +59,7 @@ def _row(session: Session, requests: int) -> dict[str, Any]:
         "start_basis": session.start_basis,
         "end": end,
         "end_basis": session.end_basis,
-        "duration_s": int((end - session.start).total_seconds()) if end else None,
+        "duration_s": _duration(session, end),
         "client_name": session.client_name,
         "client_zone": session.client_zone,
         "client_info": "; ".join(sorted(session.client_info)) or None,
@@ -64,6 +74,14 @@ def _row(session: Session, requests: int) -> dict[str, Any]:
         "because": _because(session),
         "flags": ";".join(sorted(session.flags)) or None,
     }
+
+
+def _duration(session: Session, end: datetime | None) -> int | None:
+    """Return how long a session lasted: by the clock, less what the clock itself was moved by meanwhile."""
+    if end is None:
+        return None
+    lasted = end - session.start - sum((step.by for step in session.steps), timedelta(0))
+    return int(lasted.total_seconds()) if lasted >= timedelta(0) else None
 
 
 def _stay(one: Connection, session: Session) -> dict[str, Any]:
@@ -86,9 +104,15 @@ def _confidence(session: Session) -> str:
 
 def _because(session: Session) -> str:
     reasons = []
+    for step in session.steps:
+        way = "forward" if step.by > timedelta(0) else "back"
+        said = (
+            f"the clock was put {way} by {lasted(abs(step.by))} while it was open: its length is counted without that"
+        )
+        reasons.append(reason(said, 6, [step.locator]))
     for stay in session.connections:
         where = stay.source or stay.address or "an address not in evidence"
-        what = "logon" if stay.began == "logon" else "taken up again"
+        what = _BEGAN.get(session.start_basis, "taken up again") if stay is session.connections[0] else "taken up again"
         reasons.append(reason(f"{what} from {where}", 8 if "LSM" in session.families else 6, [stay.first.locator]))
         if stay.last is not None and stay.end is not None:
             why = why_left(stay, session.events.values())
