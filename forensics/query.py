@@ -25,7 +25,8 @@ _SPANS: Final = {
     "timeline": ("time", "coalesce(time_end, time)"),
     "sources": ("first_seen", "last_seen"),
     "source_windows": ("since", "until"),
-    "sessions": ("start", '"end"'),
+    # One that no log sees end may have gone on.
+    "sessions": ("start", """coalesce("end", 'infinity'::TIMESTAMPTZ)"""),
     "findings": ("time", "time"),
     "milestones": ("time", "time"),
     "endpoints": ("first_seen", "first_seen"),
@@ -61,6 +62,11 @@ _HAS_SOURCE: Final = {
     "sessions": "list_contains(string_split(source_ips, ';'), ?)",
 }
 _HAS_ROLE: Final = {
+    **dict.fromkeys(
+        ("findings", "milestones", "chain", "beacons", "victims", "hops"),
+        "source_ip IN (SELECT source_ip FROM sources WHERE role = ?)",
+    ),
+    "rarities": "role = ?",
     "timeline": "role = ?",
     "sources": "role = ?",
     "source_windows": "role = ?",

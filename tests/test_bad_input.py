@@ -79,6 +79,23 @@ def test_every_command_answers_in_every_format(case: Case, command: str) -> None
             assert next(csv.reader(io.StringIO(done.stdout)))
 
 
+def test_a_session_that_no_log_sees_end_is_in_every_later_time(tmp_path: Path) -> None:
+    (tmp_path / "log.evtx").write_bytes(write_evtx([lsm(21, 0)]))
+    folder = forensics.analyze(tmp_path / "log.evtx", out=tmp_path / "case", workers=1).folder
+    for since, count in (("2017-01-18", 1), ("2017-02-01", 1)):
+        assert len(run("sessions", str(folder), "--from", since, "--format", "jsonl").stdout.splitlines()) == count
+    assert not run("sessions", str(folder), "--to", "2017-01-18", "--format", "jsonl").stdout
+
+
+@pytest.mark.parametrize("command", ["timeline", "sources", "sessions", "findings", "milestones"])
+def test_every_command_takes_every_filter(demo_case: Case, command: str) -> None:
+    chosen = ["--from", "2017-01-16", "--to", "2017-01-17", "--source", "175.45.178.141", "--role", "operator"]
+    done = run(command, str(demo_case.folder), *chosen, "--format", "jsonl")
+    assert done.exit_code == 0, done.output
+    assert done.stdout.splitlines()
+    assert not run(command, str(demo_case.folder), *chosen[:-1], "researcher", "--format", "jsonl").stdout
+
+
 def test_sql_answers(case: Case) -> None:
     done = run("sql", str(case.folder), "SELECT count(*) AS n FROM findings", "--format", "jsonl")
     assert done.exit_code == 0, done.output

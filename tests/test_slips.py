@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 import pytest
-from test_analysis import START
+from evtx_writer import write_evtx
+from test_analysis import SECOND, START, lsm, request
 
+import forensics
 from forensics.analysis import _slips
 from forensics.answers import CHAIN
 from forensics.case import Case
@@ -109,6 +112,25 @@ def test_a_direct_address_that_only_knew_the_secret_path_is_out_of_pattern() -> 
     assert row["reasons"][0]["locators"] == ["E0002:0+9#1"]
     assert not found(proxies(), [knower("192.0.2.88", anonymity=VPN)])
     assert not found(proxies(), [knower("192.0.2.88", requests=500)])
+
+
+def test_a_residential_address_between_hosting_ones_is_finding_number_one_among_thousands(tmp_path: Path) -> None:
+    """Hosting of OVH, DigitalOcean and Hetzner, and one minute by Korea Telecom; ten thousand requests of strangers beside it."""
+    hosted = ["51.254.1.2", "46.101.1.1", "138.201.1.1", "104.236.1.1"]
+    events = [lsm(21, 0, hosted[0]), lsm(24, 30, hosted[0])]
+    for number, ip in enumerate(hosted[1:], 1):
+        events += [lsm(25, 60 * number, ip), lsm(24, 60 * number + 30, ip)]
+    events += [lsm(25, 100, SECOND), lsm(24, 101, SECOND), lsm(23, 300)]
+    folder = tmp_path / "seized"
+    folder.mkdir()
+    (folder / "log.evtx").write_bytes(write_evtx(sorted(events, key=lambda event: event.time)))
+    lines = (request(n / 10, f"198.51.{n % 100}.{n % 250}", f"/{n % 50}.php", status=404) for n in range(10_000))
+    (folder / "access_log").write_text("".join(f"{line}\n" for line in lines))
+    first = forensics.analyze(folder, out=tmp_path / "case", workers=1).table("findings").to_pylist()[0]
+    assert (first["rank"], first["kind"], first["source_ip"]) == (1, "opsec_slip", SECOND)
+    assert first["confidence"] == "likely"
+    assert "for 60 seconds, between stays through such networks" in first["sentence"]
+    assert first["locators"]
 
 
 def test_the_sample_case_has_no_slip_beside_its_rare_origin(demo_case: Case) -> None:

@@ -64,9 +64,14 @@ def crash(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
         said = f"The server went down unexpectedly before {when(stone['time'])}"
         reasons = [reason(stone["detail"], 7, locators_of(stone))]
         if last:
-            said += f"; the operator's last act in evidence is of {when(last['time'])}: {last['detail']}"
+            said += f"; the operator's last act in evidence is of {when(last['time'])}: {_act(last)}"
             reasons.append(reason(last["detail"], 6, locators_of(last)))
         yield finding("crash", said, stone["confidence"], reasons, time=stone["time"])
+
+
+def _act(last: Row) -> str:
+    detail: str = last["detail"]
+    return detail.removeprefix("the last act of an operator's address: ").replace("_", " ")
 
 
 def gaps(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
