@@ -55,6 +55,9 @@ def visible(text: str, limit: int | None = None) -> str:
     return _spell(text, _Hidden(), _escape) + cut
 
 
+_MANY_DAYS: Final = 30
+
+
 def plural(number: int, thing: str) -> str:
     """Return the English word for so many things: "1 address", but "2 addresses"."""
     if number == 1:
@@ -75,11 +78,13 @@ def were(number: int) -> str:
 
 
 def lasted(span: timedelta) -> str:
-    """Return a span in words, to the minute; shorter ones to the second."""
+    """Return a span in words: to the minute, below two minutes to the second, above a month to the day."""
     seconds = round(span.total_seconds())
     if seconds < 120:
         return counted(seconds, "second")
     days, rest = divmod(seconds, 86_400)
+    if days >= _MANY_DAYS:
+        return counted(days, "day")
     hours, rest = divmod(rest, 3600)
     parts = [(days, "day"), (hours, "hour"), (rest // 60, "minute")]
     return " ".join(f"{number} {plural(number, name)}" for number, name in parts if number)

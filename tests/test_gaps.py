@@ -308,6 +308,7 @@ def test_a_log_whose_times_are_all_equal_has_no_holes(case) -> None:
         (timedelta(seconds=90), "90 seconds"),
         (timedelta(minutes=61), "1 hour 1 minute"),
         (timedelta(days=2, hours=1), "2 days 1 hour"),
+        (timedelta(days=1475, minutes=40), "1,475 days"),
     ],
 )
 def test_a_span_is_told_in_words(span: timedelta, said: str) -> None:
@@ -322,3 +323,24 @@ def test_a_time_of_1601_opens_no_gap_of_centuries(case) -> None:
     )
     assert not gaps(made, "silence")
     assert not gaps(made, "ends_early")
+
+
+def test_a_legacy_log_is_a_ring_and_is_not_accused_of_holes(tmp_path: Path, samples: Path) -> None:
+    """Unwanted records of an .evt come without their numbers, and the newest stand before the oldest in the file."""
+    found = sorted(samples.glob("**/*.[eE][vV][tT]"))
+    if not found:
+        pytest.skip("no legacy log among the samples")
+    made = forensics.analyze(*found, out=tmp_path / "case", workers=1)
+    assert not gaps(made, "records_missing")
+    assert not gaps(made, "times_back")
+
+
+def test_logs_of_another_host_end_when_they_will(case) -> None:
+    other = [replace(connection(60 * hour), computer="OTHER") for hour in range(40, 90)]
+    assert not gaps(case([*hourly(range(24)), *other]), "ends_early")
+
+
+def test_clocks_that_move_by_two_hours_are_no_season(case) -> None:
+    lines = [*(line(day(n), "+0000") for n in range(60, 67)), *(line(day(n), "+0200") for n in range(68, 75))]
+    (row,) = gaps(case(files={"access_log": lines}), "zone_changed")
+    assert "no place changed its clocks so" in row["detail"]

@@ -27,7 +27,9 @@ HELD: Final = 1 << 20
 _READ: Final = 1 << 20
 _LAST: Final = np.iinfo(np.int64).max
 _ASKED: Final = (
-    "evidence_id, log_format IN ('evtx', 'evt') AS windows, epoch_us(time) AS us, log_ordinal, log_offset "
+    "evidence_id, log_format IN ('evtx', 'evt') AS windows, epoch_us(time) AS us, "
+    # A legacy log is a ring: its records stand in the order of their numbers, not of their places.
+    "CASE WHEN log_format = 'evt' THEN event_sequence ELSE log_ordinal END AS log_ordinal, log_offset "
     "FROM events WHERE time IS NOT NULL AND coalesce(flags, '') NOT LIKE '%recovered%'"
 )
 

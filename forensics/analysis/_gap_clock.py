@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 _SHOWN: Final = 3
 _CHANGES: Final = 20
+_SEASON_MINUTES: Final = 60
 _BIAS: Final = re.compile(r"\s*(-?[0-9]{1,4})(\s.*)?$", re.ASCII | re.DOTALL)
 
 
@@ -255,7 +256,9 @@ def _minutes(shift: str) -> int:
 
 
 def _that_changed(before: int, after: int, since: datetime, until: datetime) -> list[str]:
-    """Return places whose clocks stood at one offset at a moment and at another at a later one."""
+    """Return places whose clocks stood at one offset at a moment and at another at a later one, an hour apart at most."""
+    if abs(after - before) > _SEASON_MINUTES:
+        return []
     found = [
         name
         for name in sorted(places())

@@ -150,7 +150,6 @@ def ends(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
     logs: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in hours:
         logs[row["log"], row["host_name"] or ""].append(row)
-    end = max((row["last"] for row in hours), default=None)
     for (log, host), listed in sorted(logs.items()):
         place = {"log": log, "host_name": host or None}
         if log == _WEB:
@@ -158,7 +157,9 @@ def ends(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
         pauses = sorted(after["first"] - before["last"] for before, after in pairwise(listed))
         usual = max(_DAY, _TIMES_USUAL * pauses[max(0, len(pauses) * 19 // 20 - 1)]) if pauses else _DAY
         last = listed[-1]["last"]
-        if end is not None and end - last > usual:
+        # Logs of another host say nothing of this one; an access log names none.
+        end = max(row["last"] for row in hours if not host or row["host_name"] in (None, host))
+        if end - last > usual:
             yield {
                 **place,
                 "kind": "ends_early",

@@ -94,7 +94,7 @@ def operators(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
     if rest := found[_OF_ONE_KIND:]:
         number = sum(row["sessions"] for row in rest)
         said = (
-            f"{counted(len(rest), 'more operator')} {were(len(rest))} on the server in {counted(number, 'RDP session')}, "
+            f"{counted(len(rest), 'more operator')} {were(len(rest))} on the server in {counted(number, 'RDP session')}; "
             "nothing in evidence ties one to another; see links.csv"
         )
         yield finding("operator", said, LIKELY, [reason("their first stays", 5, [row["locator"] for row in rest])])

@@ -43,27 +43,41 @@ _YEAR_DAYS: Final = 365
 
 
 def traces(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
-    """Tell cleared logs and changed clocks."""
-    found = asked(
+    """Tell cleared logs, and changed clocks: those by most first."""
+    cleared = asked(db, "SELECT * FROM gaps WHERE kind = 'log_cleared' ORDER BY until, locators")
+    clocks = asked(
         db,
-        "SELECT * FROM milestones WHERE milestone IN ('log_cleared', 'clock_changed') AND time IS NOT NULL ORDER BY time, locators",
+        "SELECT * FROM gaps WHERE kind = 'clock_changed' ORDER BY abs(epoch(until) - epoch(since)) DESC NULLS LAST, until, locators",
     )
-    if found:
-        told = [f"{row['detail']} ({when(row['time'])})" for row in found]
-        said = f"{told[0][0].upper()}{told[0][1:]}"
-        if len(found) > 1:
-            said = f"Logs were cleared or the clock was set {counted(len(found), 'time')}: {some(told, '; ')}"
-        reasons = [reason(row["detail"], 7, locators_of(row)) for row in found[:_REASONS]]
-        yield finding("traces", said, SURE, reasons, time=found[0]["time"])
+    parts = [_times(cleared, "logs were cleared"), _times(clocks, "the server's clock was set")]
+    said = "; ".join(part for part in parts if part)
+    if said:
+        found = [*cleared, *clocks]
+        reasons = [one for row in found[:_REASONS] for one in json.loads(row["because"])]
+        first = min(row["until"] for row in found)
+        yield finding("traces", f"{said[0].upper()}{said[1:]}", SURE, reasons, time=first)
+
+
+def _times(rows: list[Row], what: str) -> str:
+    """Return one act by itself, several as their count with the first few."""
+    told = [f"{_clause(row).partition('; ')[0]} ({when(row['until'])})" for row in rows]
+    if len(rows) < 2:  # one stands for itself
+        return "".join(told)
+    return f"{what} {counted(len(rows), 'time')}: {some(told)}"
 
 
 def crash(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
-    """Tell a crash, and what the operator last did."""
-    stone, last = milestone(db, "crash"), milestone(db, "last_operator_act")
-    if stone:
-        said = f"The server went down unexpectedly before {when(stone['time'])}"
+    """Tell the last crash, and what the operator last did before it."""
+    stones = asked(
+        db, "SELECT * FROM milestones WHERE milestone = 'crash' AND time IS NOT NULL ORDER BY time DESC, locators"
+    )
+    last = milestone(db, "last_operator_act")
+    if stones:
+        stone = stones[0]
+        times = "" if len(stones) == 1 else f" {counted(len(stones), 'time')}, the last time"
+        said = f"The server went down unexpectedly{times} before {when(stone['time'])}"
         reasons = [reason(stone["detail"], 7, locators_of(stone))]
-        if last:
+        if last and last["time"] <= stone["time"]:
             said += f"; the operator's last act in evidence is of {when(last['time'])}: {_act(last)}"
             reasons.append(reason(last["detail"], 6, locators_of(last)))
         yield finding("crash", said, stone["confidence"], reasons, time=stone["time"])

@@ -130,6 +130,8 @@ def _notes(row: Row, audited: set[str]) -> Iterator[str]:
         yield "an export: its records are numbered anew, so which were left out of it cannot be told from their numbers"
     elif gone > 0:
         yield f"its first record is number {gone + 1:,}: {counted(gone, 'record')} before it {'was' if gone == 1 else 'were'} overwritten or cleared"
+    if row["log_format"] == "evt":
+        yield "whether records are missing from this legacy log is not looked at"
     if row["log_format"] in _EXPORTED:
         yield "an export: what was left out of it cannot be told"
     if row["log_format"].startswith("tomcat_") and not row["agents"]:

@@ -89,9 +89,9 @@ def _of(kind: str, gaps: Iterable[Row]) -> list[Row]:
 def _files(db: duckdb.DuckDBPyConnection) -> dict[str, Row]:
     found = rows(
         db,
-        "SELECT s.evidence_id, any_value(v.label) AS label, mode(s.log) AS log, mode(s.host_name) AS host_name, "
-        "min(s.first) AS first_seen, max(s.last) AS last_seen FROM _spoken s JOIN evidence v USING (evidence_id) "
-        "GROUP BY s.evidence_id ORDER BY s.evidence_id",
+        "SELECT v.evidence_id, any_value(v.label) AS label, coalesce(mode(s.log), any_value(v.parser)) AS log, mode(s.host_name) AS host_name, "
+        "min(s.first) AS first_seen, max(s.last) AS last_seen FROM evidence v LEFT JOIN _spoken s USING (evidence_id) "
+        "GROUP BY v.evidence_id ORDER BY v.evidence_id",
     )
     return {row["evidence_id"]: row for row in found}
 
