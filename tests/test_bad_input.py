@@ -12,6 +12,7 @@ import pytest
 from evtx_writer import Event, write_evtx
 from report_reading import read
 from test_analysis import FIRST, at, core, lsm, refused, request, security
+from test_words import slips
 from typer.testing import CliRunner, Result
 
 import forensics
@@ -115,6 +116,10 @@ def test_every_table_is_a_data_frame_and_every_judgement_says_how_sure_it_is(cas
             told = frame[column].dropna()
             assert set(told) <= {"almost certain", "likely", "possible"}, name
     assert case.findings["confidence"].notna().all()
+
+
+def test_no_sentence_counts_one_of_several(case: Case) -> None:
+    assert not slips(case)
 
 
 def test_no_hours_are_read_into_next_to_nothing(case: Case) -> None:

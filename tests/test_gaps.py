@@ -144,7 +144,7 @@ def test_a_clock_set_in_two_logs_is_one_change(case) -> None:
         security(4616, 10 - 300, SubjectUserName="admin", PreviousTime=f"{old:%Y-%m-%dT%H:%M:%S.0000000Z}", NewTime=f"{new:%Y-%m-%dT%H:%M:%S.0000000Z}"),
     ]  # fmt: skip
     (row,) = gaps(case([lsm(21, 0), *both, lsm(23, 20)]), "clock_changed")
-    assert "set back by 5 h" in row["detail"]
+    assert "set back by 5 hours" in row["detail"]
     assert (row["since"], row["until"]) == (old, new)
     assert len(row["locators"].split(";")) == 2
     assert "which came first" in row["cannot_know"]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from forensics.analysis._clock_zones import offset_minutes, places
 from forensics.analysis._spoken import rows
 from forensics.analysis._words import CLOCK_STEP, LOCATOR, SAME_MOMENT
-from forensics.text import counted
+from forensics.text import counted, lasted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -125,12 +125,7 @@ def _instant(text: object) -> datetime | None:
 
 
 def _step(step: timedelta) -> str:
-    seconds = abs(step.total_seconds())
-    way = "forward" if step > timedelta(0) else "back"
-    hours, rest = divmod(round(seconds), 3600)
-    minutes, rest = divmod(rest, 60)
-    parts = [f"{number:,} {name}" for number, name in ((hours, "h"), (minutes, "min"), (rest, "s")) if number]
-    return f"{way} by {' '.join(parts) or 'less than a second'}"
+    return f"{'forward' if step > timedelta(0) else 'back'} by {lasted(abs(step))}"
 
 
 def zone_changed(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:

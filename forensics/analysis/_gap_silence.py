@@ -59,6 +59,9 @@ def days_missing(rows_by_evidence: dict[str, Row]) -> Iterator[Row]:
                     "until": later["first_seen"],
                     "days": which,
                     "count": lost,
+                    "cannot_know": None
+                    if (later["log"] or "").startswith("tomcat_")
+                    else "what this log would have told of these days",
                     "detail": f"no file of {which} ({counted(lost, 'day')}): it was removed or not collected, or nothing was written on "
                     f"{'that day' if lost == 1 else 'those days'}",
                 }

@@ -56,7 +56,11 @@ def _run(db: duckdb.DuckDBPyConnection) -> pa.Table:
     for gap in rows(db, "SELECT * FROM gaps"):
         holes[gap["evidence_id"] or ""].append(gap)
     counts, silent, audited, present = numbers(db), _silence(db), _audited(db), _present(db)
-    days = {gap["evidence_id"]: gap["days"] for gap in days_missing({row["evidence_id"]: row for row in present})}
+    files = rows(
+        db,
+        "SELECT evidence_id, label, parser AS log, NULL AS first_seen, NULL AS last_seen FROM evidence ORDER BY evidence_id",
+    )
+    days = {gap["evidence_id"]: gap["days"] for gap in days_missing({row["evidence_id"]: row for row in files})}
     listed = []
     for row in present:
         evidence_id = row["evidence_id"]

@@ -111,7 +111,7 @@ def _row(gap: Row, files: dict[str, Row]) -> Row:
         "until": gap.get("until"),
         "count": gap.get("count"),
         "detail": gap["detail"],
-        "cannot_know": _CANNOT[kind] or None,
+        "cannot_know": gap.get("cannot_know") or _CANNOT[kind] or None,
         "confidence": gap.get("confidence") or CONFIDENCES[0],
         "because": because([reason(gap["detail"], _WEIGHTS.get(kind, _OTHER), proofs)]),
         "locators": ";".join(proofs) or None,
