@@ -252,9 +252,8 @@ def _beside(db: duckdb.DuckDBPyConnection, where: str, said: str, candidates: se
     if not offsets:
         return ""
     agree = [one for one in offsets if one in candidates]
-    verdict = (
-        "which agrees" if len(agree) == len(offsets) else "which in part agrees" if agree else "which contradicts that"
-    )
+    whole = "among these" if len(agree) == len(offsets) else "in part among these"
+    verdict = whole if agree else "which contradicts that"
     return f"; {said} {some([f'UTC{one}' for one in offsets])}, {verdict}"
 
 
