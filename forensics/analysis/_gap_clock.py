@@ -139,7 +139,7 @@ def _by_lines(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
     found = rows(
         db,
         "SELECT regexp_replace(v.label, '[^/]*$', '') AS folder, s.evidence_id, s.log, s.shift, s.hour, min(s.first) AS first, max(s.last) AS last "
-        "FROM _spoken s JOIN evidence v USING (evidence_id) WHERE s.shift IS NOT NULL AND s.first IS NOT NULL "
+        "FROM _spoken s JOIN evidence v USING (evidence_id) WHERE regexp_matches(s.shift, '^[+-][0-9]{4}$') AND s.first IS NOT NULL "
         "GROUP BY ALL ORDER BY folder, first, last, evidence_id, shift",
     )
     changes = [
