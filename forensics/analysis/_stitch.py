@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from forensics.analysis._cleared import clears_sessions, earlier_part
 from forensics.analysis._clock_steps import CHANGED, Step, inside, spells, steps
 from forensics.analysis._words import LOGON_LEAD, SAME_MOMENT, TRAILING
 
@@ -229,7 +230,7 @@ def _join_security(sessions: list[Session], events: list[Event], host: str) -> N
             and event.source_ip
             and not _reconnects(events, event)
         ):
-            session = _earlier_part(mine, events, event)
+            session = earlier_part(mine, events, event)
             if session is None:
                 session = _new(event, host, "logon")
                 session.session_id = None
@@ -245,25 +246,6 @@ def _join_security(sessions: list[Session], events: list[Event], host: str) -> N
             by_logon[event.logon_id] = session
         if event.code in (4778, 4779) and event.client_name:
             session.client_name = session.client_name or event.client_name
-
-
-def _earlier_part(mine: list[Session], events: list[Event], logon: Event) -> Session | None:
-    """Find the session that this logon began, where LocalSessionManager's log begins inside it (it was cleared or overwritten)."""
-    seen = [s for s in mine if "LSM" in s.families]
-    if not seen or min(s.start for s in seen) <= logon.time:
-        return None
-    session = min(seen, key=lambda s: (s.start, s.session_id or -1))
-    same = (session.user or "").lower() == (logon.user_name or "").lower() and session.sources[:1] == [logon.source_ip]
-    if session.start_basis != "start_not_in_evidence" or not same:
-        return None
-    ended = (e for e in events if e.code in (4634, 4647) and e.logon_id == logon.logon_id)
-    if any(e.time < session.start - SAME_MOMENT for e in ended):
-        return None
-    stay = session.connections[0]
-    session.start, session.start_basis = logon.time, "logon"
-    stay.start, stay.began, stay.first = logon.time, "logon", logon
-    session.flags = session.flags - {"start_not_in_evidence"} | {"log_begins_inside"}
-    return session
 
 
 def _reconnects(events: list[Event], logon: Event) -> bool:
@@ -371,7 +353,7 @@ def _join_near(session: Session, rcm: list[Event], near: list[Event]) -> None:
 def _end_with_server(sessions: list[Session], system: list[Event]) -> None:
     """A session that was open when the server stopped ended with it; one whose log was cleared may have ended unseen."""
     for session in sessions:
-        cleared = [e for e in system if (e.host_name or "") == session.host and _cleared(e)]
+        cleared = [e for e in system if (e.host_name or "") == session.host and clears_sessions(e)]
         if "start_not_in_evidence" in session.flags and any(e.time <= session.start for e in cleared):
             session.flags.add("log_cleared_before")
         if session.end is not None:
@@ -386,10 +368,6 @@ def _end_with_server(sessions: list[Session], system: list[Event]) -> None:
             session.end_basis = "disconnected_not_resumed"
         elif any(e.time >= last for e in cleared):
             session.end_basis = "log_cleared"
-
-
-def _cleared(event: Event) -> bool:
-    return event.event_action == "log_cleared" and "LocalSessionManager" in str(event.rest.get("cleared_channel", ""))
 
 
 def _end_by_boot(session: Session, stop: Event, boots: list[Event]) -> None:
