@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_evtx_xml import comparable, sample_logs
 
-from forensics.model import Head
+from forensics.model import Head, Options
 from forensics.parsers import parsers
 from forensics.parsers._rdp import LSM, RCM, SECURITY
 
@@ -68,6 +68,17 @@ LAYOUTS = {
     "array": lambda ones: json.dumps(ones, indent=2),
     "array of lines": lambda ones: "[\n" + ",\n".join(json.dumps(one) for one in ones) + "\n]\n",
     "leading commas": lambda ones: "[" + "\n,".join(json.dumps(one) for one in ones) + "\n]",
+    "array on one line": json.dumps,
+    "array on one line, tight": lambda ones: json.dumps(ones, separators=(",", ":")) + "\r\n",
+    "array of objects that share lines": lambda ones: (
+        json.dumps(ones, indent=2, separators=(" ,", " : "))
+        .replace("[\n  {", "[ {")
+        .replace("} ,\n  {", "}, {")
+        .replace("}\n]", "} ]")
+    ),
+    "objects behind each other": lambda ones: "".join(json.dumps(one) for one in ones),
+    "array of some objects a line": lambda ones: json.dumps(ones[:4])[:-1] + ",\n" + json.dumps(ones[4:])[1:] + "\n",
+    "arrays behind each other": lambda ones: json.dumps(ones[:3]) + json.dumps(ones[3:]),
     "lines of Windows": lambda ones: jsonl(ones).replace("\n", "\r\n"),
 }
 
@@ -239,3 +250,57 @@ def test_every_byte_of_any_text_is_accounted_for_however_it_is_cut(
     whole = through(PARSER, raw, encoding=encoding)
     cut = through(PARSER, raw, encoding=encoding, block=block)
     assert rows_of(whole) == rows_of(cut)
+
+
+def test_each_object_of_an_array_on_one_line_stands_at_its_own_bytes(tmp_path: Path) -> None:
+    raw = json.dumps(logged(40, tmp_path)).encode()
+    got = through(PARSER, raw)
+    assert len(got.events) == 40
+    for row in got.events:
+        whole = raw[row["log_offset"] : row["log_offset"] + row["log_length"]]
+        assert json.loads(whole)["Event"]["System"]["EventRecordID"] == row["event_sequence"]
+
+
+@pytest.mark.parametrize("cut", [1, 2, 30, 200])
+def test_an_array_on_one_line_torn_at_its_end_keeps_what_came_before(cut: int, tmp_path: Path) -> None:
+    raw = json.dumps(logged(30, tmp_path)).encode()[:-cut]
+    got = through(PARSER, raw)
+    assert len(got.events) == 30 - (cut > 1)
+    assert [row["reason"] for row in got.rejects] == ["truncated_event"] * (cut > 1)
+
+
+@pytest.mark.parametrize(
+    ("junk", "reason"),
+    [
+        ('{"Event":{"System":}},', "malformed_event"),
+        ('{"Event":{"System":{,', "malformed_event"),
+        ("\x00\x00,", None),
+        ("x", "malformed_event"),
+        ('{"Other":1},', "malformed_event"),
+    ],
+)
+def test_a_broken_object_of_an_array_on_one_line_costs_itself_and_what_hides_behind_it(
+    junk: str, reason: str | None, tmp_path: Path
+) -> None:
+    one, two = (json.dumps(part)[1:-1] for part in (logged(20, tmp_path), logged(20, tmp_path)))
+    got = through(PARSER, f"[{one},{junk}{two}]".encode())
+    assert len(got.events) >= 39
+    assert {row["reason"] for row in got.rejects} <= {reason, "truncated_event"}
+
+
+def test_text_of_a_client_forges_no_object_of_an_array(tmp_path: Path) -> None:
+    ones = logged(20, tmp_path)
+    ones[3]["Event"]["UserData"]["EventXML"]["User"] = '"},{"Event":{"System":{"EventID":21}}},{"x":"'
+    got = through(PARSER, json.dumps(ones).encode())
+    assert len(got.events) == 20
+    assert not got.rejects
+
+
+def test_a_head_of_hostile_quotes_is_settled_in_linear_time() -> None:
+    for text in ('[{"Event":"' + '\\"' * 30_000, "[{" * 30_000, '[{"' + '{"a":' * 10_000, '"' * 60_000):
+        PARSER.settle(Head("x", text.encode(), complete=False), (), Options())
+
+
+def test_long_blanks_between_objects_are_told_in_linear_time() -> None:
+    got = through(PARSER, (GOOD + " " * 300_000 + "x\n" + GOOD).encode())
+    assert [row["reason"] for row in got.rejects] == ["not_an_event"]

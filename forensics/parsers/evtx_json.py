@@ -1,7 +1,8 @@
-"""Windows events exported as JSON: evtx_dump, chainsaw, EvtxECmd, NXLog, Winlogbeat; one object a line, or spread over lines.
+"""Windows events exported as JSON: evtx_dump, chainsaw, EvtxECmd, NXLog, Winlogbeat; one object a line, spread over lines, or all on one.
 
 An object is cut where a line starts with `{` no deeper than the file's first: no string of JSON holds a line end, so no text of
-a client starts a record. What a form holds stands in `_json_events`.
+a client starts a record. Objects that share a line are cut at `{` and the key that they start with: no string holds a bare
+quote either. What a form holds stands in `_json_events`.
 """
 
 from __future__ import annotations
@@ -46,9 +47,14 @@ _TELL: Final = {
 }
 _NUMBER_KEYS: Final = (b'"EventID"', b'"EventId"', b'"event_id"')
 _NUMBER: Final = re.compile(rb'\s*:\s*"?([0-9]{1,5})"?\s*[,}]')
-_MARKUP: Final = re.compile(rb"(?:\xef\xbb\xbf)?[\s\0]*(?:Record [0-9]{1,20}|[\[\],])?[\s\0]*")
+_MARKUP: Final = re.compile(rb"(?:\xef\xbb\xbf)?+[\s\0]*+(?:Record [0-9]{1,20}[\s\0]*+|[\[\],\s\0]*+)")
+_TOKEN: Final = re.compile(r'\{\s*(?:("(?:[^"\\]|\\.)*+")\s*:)?|"(?:[^"\\]|\\.)*+(?:"|\Z)|\}', re.DOTALL)
+_PLAIN_KEY: Final = re.compile(r'"[!#-\[\]-~]{1,64}"', re.ASCII)
+_MOST_KEYS: Final = 16
 _BEHIND: Final = b" \t\r\n,]\0"
 """What may stand behind an object on its last line."""
+_BETWEEN: Final = b" \t\r\n,[]\0"
+"""The same where objects follow each other on a line."""
 _BROKEN: Final = re.compile("[\udc80-\udcff]")
 _DEEPEST: Final = 16
 
@@ -70,17 +76,46 @@ def _claims(head: Head, _hints: Sequence[Hint]) -> Claim:
 
 def _settle(head: Head, _hints: Sequence[Hint], options: Options) -> Mapping[str, str]:
     encoding, text = _start(head)
+    settled = {"encoding": encoding} | ({"zone": options.zone} if options.zone else {})
     first = _START.match(text)
     indent = 0
-    if first is not None and first[1]:
+    if first is not None:
         line = text[: first.end() - 1].rpartition("\n")[2]
-        indent = len(line) if line.isspace() else 0
-    return {"encoding": encoding, "indent": str(min(indent, _DEEPEST))} | (
-        {"zone": options.zone} if options.zone else {}
-    )
+        indent = len(line) if first[1] and line.isspace() else 0
+        keys = _keys_of_objects(text, first.end() - 1, min(indent, _DEEPEST), complete=head.complete)
+        settled |= {"first_keys": keys} if keys else {}
+    return settled | {"indent": str(min(indent, _DEEPEST))}
+
+
+def _keys_of_objects(text: str, start: int, indent: int, *, complete: bool) -> str:
+    """Return the first keys of a text's outermost objects where these do not each start a line, as in an array on one line.
+
+    A string of JSON holds no bare quote, so no text of a client looks like such a key behind its brace. Keys with which
+    inner objects start are none of them.
+    """
+    depth, outer, inner, apart = 0, set[str](), set[str](), False
+    alone = re.compile(rf"\ufeff?[ \t]{{0,{indent}}}[\[,]?[ \t]{{0,{indent}}}")
+    for token in _TOKEN.finditer(text, start):
+        mark = token[0][:1]
+        if mark == "{":
+            key, line = token[1] or "", text[text.rfind("\n", 0, token.start()) + 1 : token.start()]
+            if key in outer and not line.rstrip().endswith(":"):
+                # What came before it was broken, or this would stand inside.
+                depth = 0
+            (inner if depth else outer).add(key)
+            apart = apart or (not depth and alone.fullmatch(line) is None)
+        depth += (mark == "{") - (mark == "}")
+        if depth < 0:
+            break
+    apart = apart or (depth > 0 and not complete and "\n" not in text[start:])
+    keys = sorted(key for key in outer - inner if _PLAIN_KEY.fullmatch(key))
+    return " ".join(keys[:_MOST_KEYS]) if apart else ""
 
 
 def _mark(span: Span) -> Mark:
+    keys = [re.escape(key.encode()) for key in span.setting("first_keys").split()]
+    if keys:
+        return Mark(re.compile(rb"\{[ \t\r\n]{0,64}(?:%b)[ \t\r\n]{0,64}:" % b"|".join(keys)), lines=False)
     deepest = span.setting("indent", "0").encode()
     line = rb"\n(?:\xef\xbb\xbf|\xff)?[ \t]{0,%b}[\[,]?[ \t]{0,%b}\{" % (deepest, deepest)
     return Mark(re.compile(line), lines=True)
@@ -96,6 +131,7 @@ class _Reader(Reader):
     def __init__(self, span: Span) -> None:
         super().__init__(span, NAME)
         self._zone = span.setting("zone")
+        self._one_line = bool(span.setting("first_keys"))
         self._last_line = re.compile(rb"(?m)^[ \t]{0,%b}\}[ \t\],\r]*(?:\n|\Z)" % span.setting("indent", "0").encode())
         self._shapes = Shapes(_learn)
         self._columnar = Columnar(Shapes(payload_shape), payload_tokens)
@@ -113,6 +149,9 @@ class _Reader(Reader):
 
     def _extent(self, piece: bytes) -> tuple[int, bytes]:
         """Return where the record ends in its piece, and the record without what may stand behind an object."""
+        if self._one_line:
+            whole = piece.rstrip(_BETWEEN)
+            return (len(whole) if whole.endswith(b"}") else len(piece)), whole
         end = piece.find(b"\n") + 1 or len(piece)
         whole = piece[:end].rstrip(_BEHIND)
         if not whole.endswith(b"}"):
@@ -150,7 +189,7 @@ class _Reader(Reader):
         try:
             doc = orjson.loads(raw)
         except orjson.JSONDecodeError as error:
-            torn = not raw.endswith(b"}")
+            torn = not raw.endswith(b"}") or (self.last and "end of data" in str(error))
             self.out.reject(place, "truncated_event" if torn else "malformed_event", str(error))
             return
         try:
