@@ -9,6 +9,7 @@ from forensics.evidence.open import head
 from forensics.limits import HEADS_HELD
 from forensics.model import Claim, Hint, Options
 from forensics.parsers import parsers
+from forensics.parsers._export_pieces import encoding_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,8 +65,11 @@ def identify(evidence: Sequence[Evidence], options: Options = Options()) -> list
 def _best(seen: Head, hints: Sequence[Hint]) -> tuple[Parser | None, Claim]:
     claims = [(parser.claims(seen, hints), name, parser) for name, parser in parsers().items()]
     claim, _, parser = max(claims, key=lambda entry: (entry[0].score, entry[1]))
-    return (
-        (parser, claim)
-        if claim.score >= MINIMUM_CLAIM
-        else (None, Claim(claim.score, claim.why or "no parser knows it"))
+    return (parser, claim) if claim.score >= MINIMUM_CLAIM else (None, Claim(claim.score, claim.why or _unknown(seen)))
+
+
+def _unknown(seen: Head) -> str:
+    encoding = encoding_of(seen.start)
+    return "no parser knows it" + (
+        "" if encoding == "utf-8" else f"; it is text in {encoding}, saved again by some program"
     )

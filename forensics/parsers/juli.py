@@ -16,6 +16,7 @@ from forensics.parsers._juli_heads import HEAD, HEAD_BEHIND_A_LINE, WRAPPER, hea
 from forensics.parsers._juli_record import record_of
 from forensics.parsers._local_time import iso_local, timed, zone_settings
 from forensics.parsers._records import Format, RecordCount, Refused, read_records, record_spans
+from forensics.parsers._wide_text import wide
 from forensics.text import decode
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def _read(span: Span, stream: Stream) -> Iterator[Batch]:
     yield from read_records(_FORMAT, span, stream)
 
 
-PARSER = Parser(
+_PARSER = Parser(
     name=NAME,
     title="Tomcat's own logs (JULI: catalina, localhost, manager, standard output)",
     suffixes=(".log", ".out", ""),
@@ -108,3 +109,5 @@ PARSER = Parser(
         "leaves no line. What an application prints can look like a record of Tomcat's."
     ),
 )
+
+PARSER = wide(_PARSER)

@@ -20,6 +20,7 @@ from forensics.parsers._local_time import offset_hints
 from forensics.parsers._valve import compile_pattern
 from forensics.parsers._valve_infer import best_of, candidates
 from forensics.parsers._valve_rows import row_of
+from forensics.parsers._wide_text import wide
 from forensics.stream import Recount
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def _read_block(block: Block, pattern: Pattern, shape: Shape | None, span: Span,
     return lines.batch(quick, NAME), len(starts)
 
 
-PARSER = Parser(
+_PARSER = Parser(
     name=NAME,
     title="Tomcat access log (AccessLogValve, any pattern)",
     suffixes=(".txt", ".log", ""),
@@ -109,3 +110,5 @@ PARSER = Parser(
         "request; the last lines before a crash stay in a buffer; a deployment by copying a file leaves no line."
     ),
 )
+
+PARSER = wide(_PARSER)

@@ -18,6 +18,7 @@ from forensics.parsers._json_lines import OWN, compile_template, field_of, pairs
 from forensics.parsers._line_batches import Lines, long_line
 from forensics.parsers._lines import PAD, LongLine, blocks
 from forensics.parsers._local_time import offset_hints
+from forensics.parsers._wide_text import wide
 from forensics.stream import Recount
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def _read_block(block: Block, span: Span, ordinal: int) -> tuple[Batch, int]:
     return lines.batch(quick, NAME), len(starts)
 
 
-PARSER = Parser(
+_PARSER = Parser(
     name=NAME,
     title="Tomcat access log (JsonAccessLogValve)",
     suffixes=(".json", ".txt", ".log", ""),
@@ -124,3 +125,5 @@ PARSER = Parser(
         "a crash stay in a buffer."
     ),
 )
+
+PARSER = wide(_PARSER)

@@ -20,6 +20,7 @@ from forensics.parsers._lines import PAD, LongLine, blocks
 from forensics.parsers._valve_cut import broken_lines
 from forensics.parsers._valve_rows import NotALine
 from forensics.parsers._w3c import compile_fields, fields_of, is_header, row_of
+from forensics.parsers._wide_text import wide
 from forensics.stream import Recount, Stream
 
 if TYPE_CHECKING:
@@ -241,7 +242,7 @@ def _read_run(
     lines.read(numbers, lambda line: row_of(line, pattern, proxies))
 
 
-PARSER = Parser(
+_PARSER = Parser(
     name=NAME,
     title="Tomcat access log (ExtendedAccessLogValve, W3C format)",
     suffixes=(".txt", ".log", ""),
@@ -256,3 +257,5 @@ PARSER = Parser(
         "times are to the second; the last lines before a crash stay in a buffer."
     ),
 )
+
+PARSER = wide(_PARSER)
