@@ -395,7 +395,36 @@ def command_texts(draw: st.DrawFn) -> str:
     return "".join(pieces)
 
 
-CSV_TEXTS = st.one_of(shell_texts(), command_texts())
+@st.composite
+def viewed_texts(draw: st.DrawFn) -> str:
+    header = "Ebene,Datum und Uhrzeit,Quelle,Ereignis-ID,Aufgabenkategorie\r\n"
+    pieces = [header, "I,18.01.2017 12:00:00,x,1,y,z\r\n"]
+    junk = [
+        '"',
+        '"x\r\n',
+        "\r\n",
+        "junk\r\n",
+        "#TYPE x\r\n",
+        header,
+        powershell_csv(WINEVENT, []),
+        "\x00",
+        "\ufeff",
+        "\r",
+    ]
+    for one in draw(st.lists(shelled(), max_size=6)):
+        out = io.StringIO()
+        cells = [draw(TEXTS), one["TimeCreated"], one["ProviderName"], one["Id"], "x", one["Message"]]
+        csv.writer(out, lineterminator="\r\n").writerow(cells)
+        row = out.getvalue()
+        row = draw(
+            mostly(st.just(row), st.sampled_from([row[:-9] + "\r\n", row[1:], row.replace("\r\n", "\n"), row[:-2]]))
+        )
+        pieces += [row] * draw(st.integers(1, 3))
+        pieces += draw(mostly(st.just([]), st.lists(st.sampled_from(junk), max_size=2)))
+    return "".join(pieces)
+
+
+CSV_TEXTS = st.one_of(shell_texts(), command_texts(), viewed_texts())
 
 
 @settings(max_examples=400, deadline=None)
@@ -425,3 +454,26 @@ def test_csv_of_every_event_is_read_alike(encoding: str, delimiter: str) -> None
     fast, strict, made = both(parsers()["evtx_csv"], evtxecmd_csv(events, delimiter=delimiter).encode(encoding))
     agree(fast, strict)
     assert made > 0.95 * len(strict.events)
+
+
+@st.composite
+def arrays(draw: st.DrawFn) -> str:
+    kind = draw(st.sampled_from([dumped(), nxlogged(), commanded()]))
+    how = draw(st.sampled_from([{}, {"separators": (",", ":")}, {"indent": 1}, {"ensure_ascii": False}]))
+    pieces = []
+    for one in draw(st.lists(kind, min_size=1, max_size=8)):
+        text = json.dumps(one, **how)
+        pieces += [draw(mostly(st.just(text), st.sampled_from([text[:-1], text[1:], text[:40], "x", "[", "\x00"])))]
+    return (
+        "[" + draw(st.sampled_from([",", ", ", ",\n", "}{"])).join(pieces) + draw(mostly(st.just("]\n"), st.just("")))
+    )
+
+
+@settings(max_examples=300, deadline=None)
+@given(arrays(), st.sampled_from(["utf-8", "utf-16-le", "utf-16-be"]), st.integers(200, 9000))
+def test_any_array_is_read_alike_however_it_is_cut(text: str, encoding: str, block: int) -> None:
+    raw = text.encode(encoding)
+    settled = parsers()["evtx_json"].settle(Head("x", text.encode(), complete=True), (), Options())
+    fast, strict, _ = both(parsers()["evtx_json"], raw, **(settled | {"encoding": encoding}))
+    agree(fast, strict)
+    agree(*both(parsers()["evtx_json"], raw, block=block, **(settled | {"encoding": encoding}))[:2])

@@ -1,12 +1,14 @@
 """The columns of Windows events in CSV, by the names that PowerShell and EvtxECmd write in any language of Windows.
 
 PowerShell's are the properties of System.Diagnostics.Eventing.Reader.EventLogRecord (Get-WinEvent) and of
-System.Diagnostics.EventLogEntry (Get-EventLog); EvtxECmd's are those of its EventRecord.
+System.Diagnostics.EventLogEntry (Get-EventLog); EvtxECmd's are those of its EventRecord. Event Viewer names its columns in the
+language of Windows, and only five of the six: it is known by what its records look like.
 """
 
 from __future__ import annotations
 
 import csv
+import io
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -52,11 +54,22 @@ _NEEDED_ELSE: Final = ("id", "provider", "time")
 _TIMES: Final = frozenset(parts["time"] for parts in _FORMS.values())
 _DELIMITER_NAMES: Final = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 _TYPE: Final = re.compile(r"#TYPE [\w.]+(?:EventLogEntry#([^/\s]{1,80})/)?")
+_VIEWER: Final = "EventViewer"
+_VIEWER_AT: Final = {"time": 1, "provider": 2, "id": 3, "message": 5}
+_VIEWER_NAMED: Final = 5
+"""Level or keywords, date and time, source, event id, task category; the message has no name."""
+_VIEWER_ROW: Final = re.compile(
+    r"[^,\"\r\n]{0,80},[^,\"\r\n]{0,12}[0-9]{1,4}[./-][^,\"\r\n]{1,12}[0-9][^,\"\r\n]{4,24},[^,\"\r\n]{1,160},[0-9]{1,5},[^,\"\r\n]{0,160},"
+)
 # What may stand in front: a byte order mark, as it is in UTF-8 or as the second count sees it in UTF-16.
 QUOTED: Final = Mark(re.compile(rb'\n(?:\xef\xbb\xbf|\xff)?"'), lines=True)
 NUMBERED: Final = Mark(
     re.compile(rb"\n[0-9]{1,19}([,;\t|])[0-9]{1,19}\1[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:"), lines=True
 )
+
+
+LINES: Final = Mark(None, lines=True)
+"""Records whose quotes stand only where they must: any line may be one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +108,11 @@ def columns_of_row(names: Sequence[str], delimiter: str) -> Columns | None:
     return None
 
 
+def is_viewer_header(row: Sequence[str]) -> bool:
+    """Say whether the cells are the names that Event Viewer gives its columns, in whatever language: they have no numbers."""
+    return len(row) == _VIEWER_NAMED and all(row) and not any(digit in "".join(row[1:4]) for digit in "0123456789")
+
+
 def row_of(text: str, delimiter: str) -> list[str] | None:
     """Return the cells of one record, None where it is not exactly one."""
     try:
@@ -102,6 +120,18 @@ def row_of(text: str, delimiter: str) -> list[str] | None:
     except csv.Error:
         return None
     return rows[0] if len(rows) == 1 else None
+
+
+def cells_of(text: str, columns: Columns, part: str) -> str:
+    """Return the cells of one part, each in quotes on a line of its own, from the records that a text starts with."""
+    found = []
+    try:
+        for row in csv.reader(io.StringIO(text, newline=""), delimiter=columns.delimiter):
+            found += [f'"{columns.cell(row, part)}"'] if len(row) == columns.count else []
+    except csv.Error:
+        # What came before it is as good as it was.
+        pass
+    return "\n".join(found)
 
 
 def channel_of_type(line: str) -> str | None:
@@ -117,6 +147,8 @@ def first_header(text: str) -> tuple[Columns, str, int] | None:
         end = text.find("\n", at)
         line = text[at:] if end < 0 else text[at : end + 1]
         columns = columns_of(line)
+        if columns is None and is_viewer_header(line.strip().split(",")) and _VIEWER_ROW.match(text, at + len(line)):
+            columns = Columns(_VIEWER, ",", _VIEWER_NAMED + 1, _VIEWER_AT)
         if columns is not None:
             return columns, channel, at + len(line)
         named = channel_of_type(line)

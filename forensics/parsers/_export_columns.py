@@ -35,7 +35,9 @@ T = TypeVar("T")
 
 _ENOUGH: Final = 4
 """Texts of a shape in one block that make it worth learning: the strict reader takes as long for as many."""
-_MOST_SHAPES: Final = 4096
+_MOST_SHAPES: Final = 2048
+_MOST_GLUE: Final = 16 * 1024
+"""Bytes of a shape that is kept; those of real events have at most 4 KiB."""
 _NUMBERED: Final = re.compile(r"#[0-9]+\Z")
 _MOST_IDS: Final = 1 << 16
 
@@ -72,7 +74,7 @@ class Shapes(Generic[T]):
     def _one(self, glue: Glue, count: int) -> T | None:
         if glue in self.known:
             return self.known[glue]
-        if count < _ENOUGH or len(self.known) >= _MOST_SHAPES:
+        if count < _ENOUGH or len(self.known) >= _MOST_SHAPES or sum(map(len, glue)) > _MOST_GLUE:
             return None
         try:
             made = self.learn(glue)

@@ -29,28 +29,34 @@ MOST: Final = 4 * MAX_LINE
 _DECIDES: Final = 4096
 """Bytes that say whether a place is a head; the patterns look at fewer."""
 _MARKS: Final = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
-_SAMPLE: Final = 8
+_SAMPLE: Final = 512
 _LF: Final = 0x0A
 
-RECORD, BEFORE, LONG, REST, HALF = "record", "before", "long", "rest", "half"
+RECORD, BEFORE, LONG, REST, HALF = range(5)
 """Kinds of pieces: one that starts with a head; what stands before the first; the start of one that is longer than MOST, and
 what follows of it; half a UTF-16 unit at the end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What a head looks like. Where `lines`, heads stand at starts of lines, and the pattern has the line feed in front."""
+    """What a head looks like. Where `lines`, heads stand at starts of lines, and the pattern has the line feed in front.
 
-    pattern: re.Pattern[bytes]
+    Without a pattern every line is a head.
+    """
+
+    pattern: re.Pattern[bytes] | None
     lines: bool
 
-    def places(self, text: bytes | bytearray, *, opens: bool) -> list[int]:
+    def places(self, text: bytes | bytearray, *, opens: bool) -> Ints:
         """Return where heads start; `opens` says that a line starts where the text does."""
-        found = [match.start() for match in self.pattern.finditer(text)]
+        if self.pattern is None:
+            found = np.flatnonzero(np.frombuffer(text, np.uint8) == _LF) + 1
+            return np.append(0, found) if opens else found
+        starts = np.array([match.start() for match in self.pattern.finditer(text)], np.int64)
         if not self.lines:
-            return found
+            return starts
         first = opens and self.pattern.match(b"\n" + text[:_DECIDES]) is not None
-        return [0] * first + [place + 1 for place in found]
+        return np.append(0, starts + 1) if first else starts + 1
 
     def sure(self, text: bytes | bytearray) -> int:
         """Return the place before which all heads are known, whatever comes behind the text."""
@@ -59,15 +65,16 @@ class Mark:
 
 
 def encoding_of(start: bytes) -> str:
-    """Return UTF-16 of either order by its mark, or by the zeros of ASCII text without one; else UTF-8."""
+    """Return UTF-16 of either order by its mark, or by the zeros in which its ASCII lies without one; else UTF-8."""
     if start[:2] in _MARKS:
         return _MARKS[start[:2]]
     first = start[:_SAMPLE]
-    if len(first) == _SAMPLE and not any(first[1::2]) and all(first[::2]):
+    low, high = first[0::2].count(0), first[1::2].count(0)
+    # Text of any script has delimiters and line ends in ASCII.
+    enough = max(len(first) // 16, 2)
+    if high >= enough and not low:
         return "utf-16-le"
-    if len(first) == _SAMPLE and not any(first[::2]) and all(first[1::2]):
-        return "utf-16-be"
-    return "utf-8"
+    return "utf-16-be" if low >= enough and not high else "utf-8"
 
 
 def narrow(raw: bytes, encoding: str) -> bytes:
@@ -135,7 +142,7 @@ class Cut:
     text: bytes
     bounds: Ints
     stored: Ints
-    kinds: list[str]
+    kinds: NDArray[np.int8]
     last: bool
 
     def __len__(self) -> int:
@@ -153,27 +160,31 @@ def cuts(stream: Stream, mark: Mark, encoding: str, start: int) -> Iterator[Cut]
     for raw, half, last in _blocks(stream, encoding):
         held += raw
         sure = len(held) if last else mark.sure(held)
-        heads = [place for place in mark.places(held, opens=not inside) if place < sure]
-        bounds = [0, *(heads if not heads or heads[0] else heads[1:])]
-        kinds = [RECORD if heads and not heads[0] else kind, *[RECORD] * (len(bounds) - 1)]
-        kind, inside = kinds[-1], inside and len(bounds) == 1
+        heads = mark.places(held, opens=not inside)
+        heads = heads[heads < sure]
+        headed = len(heads) > 0 and heads[0] == 0
+        bounds = heads if headed else np.append(0, heads)
+        kinds = np.full(len(bounds), RECORD, np.int8)
+        kinds[0] = RECORD if headed else kind
+        kind, inside = int(kinds[-1]), inside and len(bounds) == 1
         if last:
-            bounds.append(len(held))
+            bounds = np.append(bounds, len(held))
         elif sure - bounds[-1] > MOST:
-            bounds.append(sure)
+            bounds = np.append(bounds, sure)
             kinds[-1] = LONG if kind == RECORD else kind
             kind, inside = REST, held[sure - 1] != _LF
         else:
-            kinds.pop()
+            kinds = kinds[:-1]
         text = bytes(held[: bounds[-1]])
-        places = np.array(bounds, np.int64)
-        stored = stored_places(text, places, encoding) + at
+        stored = stored_places(text, bounds, encoding) + at
         at = int(stored[-1])
         del held[: len(text)]
         if text:
-            yield Cut(text, places, stored, kinds, last)
+            yield Cut(text, bounds, stored, kinds, last)
         if half:
-            yield Cut(half, np.array([0, 1], np.int64), np.array([at, at + 1], np.int64), [HALF], last=True)
+            yield Cut(
+                half, np.array([0, 1], np.int64), np.array([at, at + 1], np.int64), np.array([HALF], np.int8), last=True
+            )
 
 
 class Heads(Recount):
@@ -205,7 +216,7 @@ class Heads(Recount):
         return self.records
 
     def _count(self, text: bytes, stop: int) -> None:
-        self.records += sum(place < stop for place in self._mark.places(text, opens=not self._inside))
+        self.records += int(np.count_nonzero(self._mark.places(text, opens=not self._inside) < stop))
 
     def _letters(self, block: bytes) -> bytes:
         """Return ASCII as it is, 0xff for a byte order mark, 0xfe for each other UTF-16 unit: heads have nothing else."""

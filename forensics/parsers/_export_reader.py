@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import numpy as np
 import pyarrow as pa
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
     Bools = NDArray[np.bool_]
 
+_DENSEST: Final = 3
+"""Bytes to each mark of a block at least: no real export comes near, and each mark takes a hundred bytes for a while."""
 _FEW: Final = 16
 """Pieces of a block below which the fast path takes longer than the strict one."""
 
@@ -54,6 +56,9 @@ class Proven:
 
 class Reader(ABC):
     """Turns the pieces of one span into rows, in their order."""
+
+    marks: ClassVar[tuple[bytes, ...]] = (b'"',)
+    """What values stand between."""
 
     def __init__(self, span: Span, name: str) -> None:
         self.span = span
@@ -109,7 +114,7 @@ class Reader(ABC):
         """Say, once, whether the last piece changed what the next ones must look like."""
         return False
 
-    def take(self, kind: str, piece: bytes) -> None:
+    def take(self, kind: int, piece: bytes) -> None:
         """Take the next piece."""
         if kind == RECORD:
             self.record(piece)
@@ -142,11 +147,12 @@ class Reader(ABC):
         return self.at - size, size, self.ordinal
 
     def _cut(self, cut: Cut) -> None:
-        counted = np.array([kind in {RECORD, LONG} for kind in cut.kinds])
+        counted = (cut.kinds == RECORD) | (cut.kinds == LONG)
         before = self.ordinal + np.cumsum(counted) - counted
         simple, inside = np.zeros(len(cut), bool), np.ones(len(cut), bool)
-        whole = np.flatnonzero([kind == RECORD for kind in cut.kinds])
-        proven = self.proven(cut, whole) if len(whole) >= _FEW else None
+        whole = np.flatnonzero(cut.kinds == RECORD)
+        dense = _DENSEST * sum(map(cut.text.count, self.marks)) > len(cut.text)
+        proven = self.proven(cut, whole) if len(whole) >= _FEW and not dense else None
         if proven is not None:
             inside[proven.numbers] = False
             simple[ranges(proven.numbers, proven.lasts + 1)] = True
@@ -174,7 +180,7 @@ class Reader(ABC):
                 return
             simple[number] = False
             self.last = cut.last and number == len(cut) - 1
-            self.take(cut.kinds[number], cut.piece(number))
+            self.take(int(cut.kinds[number]), cut.piece(number))
             number += 1
             if self.changed():
                 simple[number:] = False

@@ -23,6 +23,7 @@ from forensics.parsers._export_shapes import (
     fields_as_slots,
     mark,
     ranges,
+    spelt,
     untouched,
     within,
 )
@@ -43,7 +44,7 @@ _MOST_DIGITS: Final = 18
 _ESCAPES: Final = np.isin(np.arange(256), np.frombuffer(b'"\\/bfnrtu', np.uint8))
 _HEX: Final = np.isin(np.arange(256), np.frombuffer(b"0123456789abcdefABCDEF", np.uint8))
 _MARKED_KEY: Final = re.compile(SHUT.encode() + rb'"\s*:')
-_NAME: Final = b'"@Name"'
+_NAME: Final = b'"@Name":'
 
 
 def tokens_of(text: bytes, begin: Ints, stop: Ints) -> tuple[Tokens, Bools]:
@@ -160,9 +161,4 @@ def _numbers(a: Octets, start: Ints) -> tuple[Ints, Ints, Ints]:
 def _behind_name(a: Octets, opened: Ints) -> Bools:
     """Say which strings are the values of `@Name`."""
     space = (a[opened - 1] == _SPACE) & (opened > 0)
-    colon = opened - 1 - space
-    size = len(_NAME)
-    before = np.maximum(colon[:, None] - size + np.arange(size), 0)
-    named = (a[np.maximum(colon, 0)] == _COLON) & (a[before] == np.frombuffer(_NAME, np.uint8)).all(1)
-    result: Bools = named & (colon >= size)
-    return result
+    return spelt(a, opened - len(_NAME) - space, _NAME)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from forensics.parsers._export_shapes import NotPlain, Tokens, counted, decodable, mark, those, untouched
+from forensics.parsers._export_shapes import NotPlain, Tokens, counted, decodable, mark, spelt, those, untouched
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,8 +49,7 @@ def tokens_of(text: bytes, begin: Ints, stop: Ints) -> tuple[Tokens, Bools]:
     first, last = quotes[0::2], quotes[1::2]
     varies = np.zeros(len(first), bool)
     for name in _VARYING:
-        before = np.maximum(first[:, None] - len(name) + np.arange(len(name)), 0)
-        varies |= (a[before] == np.frombuffer(name, np.uint8)).all(1)
+        varies |= spelt(a, first - len(name), name)
     start = np.concatenate([closes[:-1][leaf] + 1, first[varies] + 1])
     end = np.concatenate([opens[1:][leaf], last[varies]])
     order = np.argsort(start, kind="stable")
@@ -89,8 +88,7 @@ def _clean(text: bytes, a: Octets, begin: Ints, stop: Ints) -> Bools:
     if len(ands):
         known = np.zeros(len(ands), bool)
         for entity in _ENTITIES:
-            letters = np.frombuffer(entity.encode(), np.uint8)
-            known |= (a[np.minimum(ands[:, None] + np.arange(len(letters)), len(a) - 1)] == letters).all(1)
+            known |= spelt(a, ands, entity.encode())
         bad.append(ands[~known])
     for character in _NO_CHARACTERS:
         at = text.find(character)

@@ -1,14 +1,14 @@
-"""Windows events exported as CSV: PowerShell's Export-Csv of Get-WinEvent and Get-EventLog, and EvtxECmd.
+"""Windows events exported as CSV: PowerShell's Export-Csv of Get-WinEvent and Get-EventLog, Event Viewer, and EvtxECmd.
 
 A record is cut where a line starts as records do; a line that starts so inside a quoted text belongs to the record that its
-quotes close, so text of a client forges no event. PowerShell writes local times in the language of Windows and no fields but
-the message (`_export_times`, `_rendered_message`); EvtxECmd writes UTC and the fields as JSON.
+quotes close, so text of a client forges no event. Where quotes stand only where they must (Event Viewer, `-UseQuotes AsNeeded`
+of PowerShell 7) any line may start one. PowerShell and Event Viewer write local times in the language of Windows and no fields
+but the message (`_export_times`, `_rendered_message`); EvtxECmd writes UTC and the fields as JSON.
 """
 
 from __future__ import annotations
 
 import re
-from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -17,12 +17,15 @@ import orjson
 
 from forensics.model import NO_CLAIM, Claim, Parser
 from forensics.parsers._csv_columns import (
+    LINES,
     NUMBERED,
     QUOTED,
+    cells_of,
     channel_of_type,
     columns_of,
     columns_of_row,
     first_header,
+    is_viewer_header,
     packed,
     row_of,
     unpacked,
@@ -59,8 +62,8 @@ if TYPE_CHECKING:
     Bools = NDArray[np.bool_]
 
 NAME: Final = "evtx_csv"
-_JOINED: Final = 16
-"""Pieces that one record's quotes may hold together."""
+_LONGEST_TYPE: Final = 1024
+_BLANK: Final = "\ufeff\0 \t\r\n"
 _CHANNELS: Final[Mapping[str, str]] = {
     SECURITY: "Security",
     SCM: "System",
@@ -81,7 +84,7 @@ def _start(head: Head) -> tuple[str, str]:
 def _claims(head: Head, _hints: Sequence[Hint]) -> Claim:
     encoding, text = _start(head)
     found = first_header(text)
-    if found is None or (found[0].form != "EvtxECmd" and '"' not in text[: found[2]]):
+    if found is None:
         return NO_CLAIM
     return Claim(95, f"its header is that of Windows events as CSV ({found[0].form}, {encoding})")
 
@@ -93,9 +96,10 @@ def _settle(head: Head, _hints: Sequence[Hint], options: Options) -> Mapping[str
         return {"encoding": encoding}
     columns, channel, end = found
     settled = {"encoding": encoding, "columns": packed(columns), "channel": channel}
-    settled["heads"] = "quoted" if '"' in text[:end] else "numbered"
+    settled["heads"] = "quoted" if '"' in text[:end] else "numbered" if columns.form == "EvtxECmd" else "lines"
     if columns.form != "EvtxECmd":
-        settled["date_order"] = order_of(text[end:])
+        quoted = settled["heads"] == "quoted"
+        settled["date_order"] = order_of(text[end:] if quoted else cells_of(text[end:], columns, "time"))
         settled["zone_basis"] = (
             "given by --zone" if options.zone else "not known: the export does not say, UTC was assumed"
         )
@@ -107,11 +111,13 @@ def _read(span: Span, stream: Stream) -> Iterator[Batch]:
 
 
 def _mark(span: Span) -> Mark:
-    return NUMBERED if span.setting("heads") == "numbered" else QUOTED
+    return {"numbered": NUMBERED, "lines": LINES}.get(span.setting("heads"), QUOTED)
 
 
 class _Reader(Reader):
     """Reads records one by one; a record whose quotes are open waits for the next pieces."""
+
+    marks = (b'"', b"\n")
 
     def __init__(self, span: Span) -> None:
         super().__init__(span, NAME)
@@ -119,9 +125,10 @@ class _Reader(Reader):
         self._columns: Columns | None = unpacked(text) if (text := span.setting("columns")) else None
         self._order = span.setting("date_order")
         self._clock = local_time(span)
-        self._waiting: deque[tuple[bytes, int]] = deque()
-        """Pieces not yet told, each with its quotes: the first one's are not closed."""
-        self._tried = 0
+        self._waiting: list[bytes] = []
+        """Pieces not yet told: the quotes of the first one are not closed."""
+        self._open, self._size = 0, 0
+        """Whether quotes are open behind them, and their bytes."""
         self._renamed = False
         self._first = self._columns, self._channel
         """What the records of a block look like where it begins."""
@@ -129,14 +136,33 @@ class _Reader(Reader):
 
     def record(self, piece: bytes) -> None:
         """Take the next piece that starts with a head."""
-        if not self._waiting and self._unwanted(piece):
+        if not self._waiting and (self._unwanted(piece) or self._no_record(piece)):
             return
-        self._waiting.append((piece, piece.count(b'"')))
-        self._tell(last=False)
+        self._waiting.append(piece)
+        self._open ^= piece.count(b'"') & 1
+        self._size += len(piece)
+        if self._open and self._size <= MOST:
+            return
+        if self._open or not self._record(b"".join(self._waiting), len(self._waiting)):
+            self._give_up()
+        else:
+            self._forget()
 
     def close(self) -> None:
         """Tell what is left."""
-        self._tell(last=True)
+        while self._waiting:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        """Tell that the first waiting piece is no record; those behind it may be."""
+        first, *others = self._waiting
+        self._forget()
+        self._broken(first)
+        for piece in others:
+            self.record(piece)
+
+    def _forget(self) -> None:
+        self._waiting, self._open, self._size = [], 0, 0
 
     def busy(self) -> bool:
         """Say whether a record's quotes are open."""
@@ -162,11 +188,10 @@ class _Reader(Reader):
         self._first = columns, self._channel
         text = cut.text + bytes(PAD)
         # A record whose quotes are open goes on in the next piece.
-        waits = sum(quotes for _, quotes in self._waiting) % 2
-        first, last = closed(text, cut.bounds, numbers, waits)
+        first, last = closed(text, cut.bounds, numbers, self._open)
         wanted = sorted(set(columns.at.values()))
         begin, behind = cut.bounds[first], cut.bounds[last + 1]
-        short = (last == first) | ((last - first < _JOINED) & (behind - begin < MOST))
+        short = (last == first) | (behind - begin < MOST)
         first, last, begin, behind = first[short], last[short], begin[short], behind[short]
         tokens, good = tokens_of(text, (begin, behind), columns.delimiter, columns.count, wanted)
         first, last = first[good], last[good]
@@ -187,11 +212,11 @@ class _Reader(Reader):
 
     def quick(self, cut: Cut, proven: Proven, simple: Bools, before: Ints) -> None:
         """Read the simple pieces as the block began, whatever waits at its end and whatever header stands in it."""
-        later = self._columns, self._channel, self._waiting, self._tried
+        later = self._columns, self._channel, self._waiting, self._open, self._size
         self._columns, self._channel = self._first
-        self._waiting, self._tried = deque(), 0
+        self._forget()
         super().quick(cut, proven, simple, before)
-        self._columns, self._channel, self._waiting, self._tried = later
+        self._columns, self._channel, self._waiting, self._open, self._size = later
 
     def _rename(self, columns: Columns | None, channel: str) -> None:
         if (columns, channel) != (self._columns, self._channel):
@@ -208,25 +233,19 @@ class _Reader(Reader):
         self.skip(piece, "unwanted_event", 1)
         return True
 
-    def _tell(self, *, last: bool) -> None:
-        while self._waiting:
-            quotes, size = 0, 0
-            for count, (piece, more) in enumerate(self._waiting, 1):
-                quotes, size = quotes + more, size + len(piece)
-                if count <= self._tried or quotes % 2:
-                    continue
-                self._tried = count
-                if self._record(b"".join(one for one, _ in list(self._waiting)[:count]), count):
-                    for _ in range(count):
-                        self._waiting.popleft()
-                    self._tried = 0
-                    break
-            else:
-                closed = self._waiting[0][1] % 2 == 0
-                if not (last or closed or len(self._waiting) >= _JOINED or size > MOST):
-                    return
-                self._broken(self._waiting.popleft()[0])
-                self._tried = 0
+    def _no_record(self, piece: bytes) -> bool:
+        """Account for a line that holds no record, where any line may be one."""
+        if self.span.setting("heads") != "lines" or len(piece) > _LONGEST_TYPE:
+            return False
+        text = piece.decode("utf-8", "replace")
+        channel = channel_of_type(text)
+        if channel is None and text.strip(_BLANK):
+            return False
+        self.ordinal += 1
+        self.skip(piece, "blank" if channel is None else "header", 1)
+        if channel is not None:
+            self._rename(self._columns, channel)
+        return True
 
     def _record(self, raw: bytes, heads: int) -> bool:
         """Read a record, with what follows it up to the next; False if it is none."""
@@ -238,6 +257,8 @@ class _Reader(Reader):
         if row is None:
             return False
         header = columns_of_row(row, columns.delimiter)
+        if header is None and columns.form == "EventViewer" and is_viewer_header(row):
+            header = columns
         if len(row) != columns.count and header is None:
             return False
         self.ordinal += heads
@@ -325,10 +346,11 @@ class _Reader(Reader):
         if self._columns is not None and self._columns.form == "EvtxECmd":
             when = moment_of(written, "")
             return (Moment(when.us, "utc_by_format") if when.basis == "zone_assumed" else when), None
-        plain = moment_of(written, self.span.setting("zone"))
-        # What is written with its offset, or with the year first as ISO does, needs no order of day and month.
-        if plain.us is not None and plain.basis in {"filetime_utc", "offset_in_log"}:
-            return plain, None
+        if written.lstrip()[:4].isdigit():
+            # What is written with its offset, or with the year first as ISO does, needs no order of day and month.
+            plain = moment_of(written, "")
+            if plain.us is not None and plain.basis in {"filetime_utc", "offset_in_log"}:
+                return plain, None
         return local_moment(written.replace("T", " "), self._order, self._clock)
 
     def _broken(self, raw: bytes) -> None:
@@ -345,7 +367,7 @@ class _Reader(Reader):
             at = end
             text = line.decode("utf-8", "replace")
             channel = channel_of_type(text)
-            if not text.strip("\ufeff\0 \t\r\n"):
+            if not text.strip(_BLANK):
                 self.skip(line, "blank", 0)
             elif channel is not None:
                 self._rename(self._columns, channel)
@@ -367,7 +389,7 @@ def _whole(_stream: Stream, whole: Span) -> Iterator[Span]:
 
 PARSER = Parser(
     name=NAME,
-    title="Windows events exported as CSV (Get-WinEvent, Get-EventLog, EvtxECmd)",
+    title="Windows events exported as CSV (Get-WinEvent, Get-EventLog, Event Viewer, EvtxECmd)",
     suffixes=(".csv",),
     claims=_claims,
     split=_whole,
@@ -375,7 +397,8 @@ PARSER = Parser(
     recount=_recount,
     settle=_settle,
     cannot_know=(
-        "PowerShell writes times local to the machine that exported, to the second, and of the event's fields only the message; "
+        "PowerShell and Event Viewer write times local to the machine that exported, to the second, and of the event's fields only "
+        "the message; Event Viewer names neither computer nor record nor log; "
         "where no time of the file proves the order of day and month an event is a reject."
     ),
 )

@@ -86,6 +86,8 @@ def _read(span: Span, stream: Stream) -> Iterator[Batch]:
 class _Reader(Reader):
     """Reads events one by one, and many of one shape at once."""
 
+    marks = (b"<", b"&")
+
     def __init__(self, span: Span, name: str) -> None:
         super().__init__(span, name)
         self._shapes = Shapes(_learn)
