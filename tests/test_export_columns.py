@@ -208,13 +208,13 @@ def texts(draw: st.DrawFn) -> str:
     return "".join(pieces)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(texts(), st.sampled_from(["utf-8", "utf-16-le", "utf-16-be"]), st.sampled_from(["", "Asia/Pyongyang"]))
 def test_any_objects_are_read_alike(text: str, encoding: str, zone: str) -> None:
     agree(*both(parsers()["evtx_json"], text.encode(encoding), encoding=encoding, zone=zone)[:2])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(texts(), st.lists(st.tuples(st.integers(0, 1 << 16), st.integers(0, 255)), max_size=3))
 def test_objects_with_changed_bytes_are_read_alike(text: str, changes: list[tuple[int, int]]) -> None:
     raw = bytearray(text.encode())
@@ -290,13 +290,13 @@ def xml_texts(draw: st.DrawFn) -> str:
     return "".join(pieces)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(xml_texts(), st.sampled_from(["utf-8", "utf-16-le", "utf-16-be"]), st.sampled_from(["", "Asia/Pyongyang"]))
 def test_any_xml_is_read_alike(text: str, encoding: str, zone: str) -> None:
     agree(*both(parsers()["evtx_xml"], text.encode(encoding, "replace"), encoding=encoding, zone=zone)[:2])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(xml_texts(), st.lists(st.tuples(st.integers(0, 1 << 16), st.integers(0, 255)), max_size=3))
 def test_xml_with_changed_bytes_is_read_alike(text: str, changes: list[tuple[int, int]]) -> None:
     raw = bytearray(text.encode())
@@ -427,13 +427,13 @@ def viewed_texts(draw: st.DrawFn) -> str:
 CSV_TEXTS = st.one_of(shell_texts(), command_texts(), viewed_texts())
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(CSV_TEXTS, st.sampled_from(["utf-8", "utf-16-le", "utf-16-be"]), st.sampled_from(["", "Europe/Berlin"]))
 def test_any_csv_is_read_alike(text: str, encoding: str, zone: str) -> None:
     agree(*both(parsers()["evtx_csv"], text.encode(encoding, "replace"), encoding=encoding, zone=zone)[:2])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(CSV_TEXTS, st.lists(st.tuples(st.integers(0, 1 << 16), st.integers(0, 255)), max_size=3), st.integers(300, 9000))
 def test_csv_with_changed_bytes_is_read_alike_however_it_is_cut(
     text: str, changes: list[tuple[int, int]], block: int
@@ -469,7 +469,7 @@ def arrays(draw: st.DrawFn) -> str:
     )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(arrays(), st.sampled_from(["utf-8", "utf-16-le", "utf-16-be"]), st.integers(200, 9000))
 def test_any_array_is_read_alike_however_it_is_cut(text: str, encoding: str, block: int) -> None:
     raw = text.encode(encoding)
