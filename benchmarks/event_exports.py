@@ -5,6 +5,7 @@ Usage: PYTHONPATH=tests:sample_logs python benchmarks/event_exports.py [MEGABYTE
 
 from __future__ import annotations
 
+import csv
 import io
 import sys
 import time
@@ -34,14 +35,27 @@ def forms(events: list, xml: list[str]) -> dict[str, tuple[str, bytes, bytes]]:
         for one in events
     ]
     table, shell = evtxecmd_csv(events), powershell_csv(WINEVENT, rows)
+    objects = jsonl([dump(one) for one in events]).encode()
     return {
         "EvtxECmd CSV": ("evtx_csv", *split(table)),
         "Get-WinEvent CSV": ("evtx_csv", *split(shell)),
-        "evtx_dump JSON lines": ("evtx_json", b"", jsonl([dump(one) for one in events]).encode()),
+        "Event Viewer CSV": ("evtx_csv", *split(viewer(rows))),
+        "evtx_dump JSON lines": ("evtx_json", b"", objects),
+        "evtx_dump, one line": ("evtx_json", b"[", objects.replace(b"\n", b",")),
         "EvtxECmd JSON": ("evtx_json", b"", jsonl([evtxecmd_json(one) for one in events]).encode()),
         "Winlogbeat JSON": ("evtx_json", b"", jsonl([winlogbeat(one) for one in events]).encode()),
         "wevtutil XML": ("evtx_xml", b"", "\r\n".join(xml).encode()),
     }
+
+
+def viewer(rows: list[dict[str, str]]) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(["Level", "Date and Time", "Source", "Event ID", "Task Category"])
+    writer.writerows(
+        ["Information", row["TimeCreated"], row["ProviderName"], row["Id"], "None", row["Message"]] for row in rows
+    )
+    return out.getvalue()
 
 
 def split(text: str) -> tuple[bytes, bytes]:
