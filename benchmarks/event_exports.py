@@ -68,7 +68,11 @@ def main() -> None:
     paths = sorted(path for folder in sample_evidence() for path in Path(folder).rglob("*.evtx"))
     events = [one for path in paths for one in told(path)]
     xml = [one for path in paths for one in exported(path)]
-    for name, (parser, head, body) in forms(events, xml).items():
+    made = forms(events, xml)
+    for parser, head, body in made.values():
+        # What is loaded once is not what is measured.
+        read(parsers()[parser], head + body)
+    for name, (parser, head, body) in made.items():
         raw = head + body * (megabytes * 1_000_000 // len(body) + 1)
         taken, count = read(parsers()[parser], raw)
         print(f"{name:22} {len(raw) / taken / 1e6:6.1f} MB/s  {count / taken:9.0f} events/s")
