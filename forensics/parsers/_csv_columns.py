@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from forensics.parsers._export_pieces import MOST, Mark
+from forensics.parsers._rdp import LSM, RCM, SCM, SECURITY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,6 +55,13 @@ _NEEDED_ELSE: Final = ("id", "provider", "time")
 _TIMES: Final = frozenset(parts["time"] for parts in _FORMS.values())
 _DELIMITER_NAMES: Final = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 _TYPE: Final = re.compile(r"#TYPE [\w.]+(?:EventLogEntry#([^/\s]{1,80})/)?")
+CHANNELS: Final[Mapping[str, str]] = {
+    SECURITY: "Security",
+    SCM: "System",
+    LSM: f"{LSM}/Operational",
+    RCM: f"{RCM}/Operational",
+}
+"""Where these providers log, for exports that do not say (Event Viewer, Get-EventLog without its #TYPE line)."""
 _VIEWER: Final = "EventViewer"
 _VIEWER_AT: Final = {"time": 1, "provider": 2, "id": 3, "message": 5}
 _VIEWER_NAMED: Final = 5

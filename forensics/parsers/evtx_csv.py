@@ -17,6 +17,7 @@ import orjson
 
 from forensics.model import NO_CLAIM, Claim, Parser
 from forensics.parsers._csv_columns import (
+    CHANNELS,
     LINES,
     NUMBERED,
     QUOTED,
@@ -43,7 +44,7 @@ from forensics.parsers._json_tokens import payload_shape, payload_tokens
 from forensics.parsers._local_time import local_time
 from forensics.parsers._message_tokens import shape_of as message_shape
 from forensics.parsers._message_tokens import tokens_of as message_tokens
-from forensics.parsers._rdp import IDS, LSM, RCM, SCM, SECURITY, meaning_of
+from forensics.parsers._rdp import IDS, meaning_of
 from forensics.parsers._rendered_message import fields_of as message_fields
 from forensics.text import decode
 
@@ -64,13 +65,6 @@ if TYPE_CHECKING:
 NAME: Final = "evtx_csv"
 _LONGEST_TYPE: Final = 1024
 _BLANK: Final = "\ufeff\0 \t\r\n"
-_CHANNELS: Final[Mapping[str, str]] = {
-    SECURITY: "Security",
-    SCM: "System",
-    LSM: f"{LSM}/Operational",
-    RCM: f"{RCM}/Operational",
-}
-"""Where these providers log, for exports that do not say (Get-EventLog without its #TYPE line)."""
 _PARTS: Final = {"id": "number", "time": "written", "message": "payload"}
 """The names that all exports share, for parts that have another one here; messages are read like payloads."""
 _SIMPLE: Final = re.compile(rb"[0-9]+([,;\t|])[0-9]+\1[^,;\t|\"]*\1([0-9]{1,5})\1")
@@ -340,7 +334,7 @@ class _Reader(Reader):
     def _log(self, channel: str, provider: str) -> str:
         if channel:
             return channel
-        return self._channel.title() if self._channel else _CHANNELS.get(provider, "")
+        return self._channel.title() if self._channel else CHANNELS.get(provider, "")
 
     def _when(self, written: str) -> tuple[Moment, str | None]:
         if self._columns is not None and self._columns.form == "EvtxECmd":
