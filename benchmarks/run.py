@@ -18,13 +18,20 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from side_by_side import Run, once
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 HERE = Path(__file__).resolve().parent
 PY = sys.executable
 PARSE = [PY, str(HERE / "parse_to_parquet.py")]
 LONG = '%h %l %u %t "%r" %s %b "%{Referer}i" "%{User-Agent}i" %D %F %v %p "%{JSESSIONID}c"'
+
+FINE = '%h %l %u [%{dd/MMM/yyyy:HH:mm:ss.SSS Z}t] "%r" %s %b "%{Referer}i" "%{User-Agent}i"'
+PARTED = '%h %l %u %t "%m %U%q %H" %s %b "%{Referer}i" "%{User-Agent}i"'
 
 
 def generated(folder: Path, name: str, mb: int, *options: str) -> Path:
@@ -36,18 +43,26 @@ def generated(folder: Path, name: str, mb: int, *options: str) -> Path:
     return path
 
 
-def rewritten(source: Path, name: str, change: bytes | None) -> Path:
-    """Return a log made of the lines of another: with more fields, or with raw quotes in every agent."""
+def rewritten(source: Path, name: str, change: Callable[[bytes, int], bytes]) -> Path:
+    """Return a log made of the lines of another, each as `change` makes it from the line and its number."""
     path = source.with_name(f"{name}_{source.name}")
     if not path.exists():
         with source.open("rb") as lines, path.open("wb") as out:
             for number, line in enumerate(lines):
-                text = line.rstrip(b"\n")
-                if change is not None:
-                    out.write(text + change % (number % 9973, number % 8999, number) + b"\n")
-                elif text.endswith(b'"'):
-                    out.write(text[:-1] + b' "raw" quote"\n')
+                out.write(change(line.rstrip(b"\n"), number))
     return path
+
+
+def with_more_fields(line: bytes, number: int) -> bytes:
+    return line + b' %d %d www.example.org 8080 "sid%x"\n' % (number % 9973, number % 8999, number)
+
+
+def with_raw_quotes(line: bytes, _number: int) -> bytes:
+    return line[:-1] + b' "raw" quote"\n' if line.endswith(b'"') else b""
+
+
+def to_the_millisecond(line: bytes, number: int) -> bytes:
+    return line.replace(b" +0000]", b".%03d +0000]" % (number * 7919 % 1000), 1) + b"\n"
 
 
 def compared(title: str, commands: dict[str, list[str] | None], rounds: int, size: int) -> None:
@@ -109,20 +124,26 @@ def variants(folder: Path, given: argparse.Namespace) -> None:
     log = generated(folder, "combined", given.mb)
     hostile = generated(folder, "hostile", given.mb, "--hostile", "0.1")
     common = generated(folder, "common", given.mb, "--format", "common")
-    custom = rewritten(log, "custom", b' %d %d www.example.org 8080 "sid%x"')
-    raw = rewritten(log, "raw", None)
+    custom = rewritten(log, "custom", with_more_fields)
+    raw = rewritten(log, "raw", with_raw_quotes)
+    fine = rewritten(log, "fine", to_the_millisecond)
+    parted = log.with_name(f"parted_{log.name}")
+    if not parted.exists():
+        parted.hardlink_to(log)
     packed = log.with_name(log.name + ".gz")
     if not packed.exists():
         with log.open("rb") as source, gzip.open(packed, "wb", 6) as out:
             shutil.copyfileobj(source, out)
     whole = log.stat().st_size
-    sizes = {log: whole, hostile: hostile.stat().st_size, common: common.stat().st_size, custom: custom.stat().st_size, raw: raw.stat().st_size, packed: whole}  # fmt: skip
-    names = {log: "combined", hostile: "combined, a tenth of its lines hostile", common: "common", custom: f"long pattern `{LONG}`", raw: "combined, raw quotes in every agent", packed: "combined, gzip -6"}  # fmt: skip
+    sizes = {log: whole, hostile: hostile.stat().st_size, common: common.stat().st_size, custom: custom.stat().st_size, raw: raw.stat().st_size, fine: fine.stat().st_size, parted: whole, packed: whole}  # fmt: skip
+    names = {log: "combined", hostile: "combined, a tenth of its lines hostile", common: "common", custom: f"long pattern `{LONG}`", raw: "combined, raw quotes in every agent", fine: f"times to the millisecond `{FINE}`", parted: f"the request in parts `{PARTED}`", packed: "combined, gzip -6"}  # fmt: skip
+    patterns = {custom: LONG, fine: FINE, parted: PARTED}
     seen: dict[Path, list[Run]] = {path: [] for path in names}
     inflating: list[Run] = []
     for _ in range(given.rounds):
         for path in names:
-            seen[path].append(once([*PARSE, str(path), "0", LONG] if path == custom else [*PARSE, str(path)]))
+            pattern = ["0", patterns[path]] if path in patterns else []
+            seen[path].append(once([*PARSE, str(path), *pattern]))
         inflating.append(once(["gzip", "-dc", str(packed)]))
     print("\n| log | processor time a megabyte, as a multiple of combined |\n|---|---|")
     for path, name in names.items():

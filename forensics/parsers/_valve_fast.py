@@ -51,6 +51,8 @@ _METHOD_LENGTHS: Final = np.array([*(len(m) for m in _METHODS), -1], np.int64)
 _VERSIONS: Final = ("1.1", "1.0", "2.0", "0.9")
 _PROTOCOLS: Final = [(i, _MASKS[8], np.uint64(word_of(f"HTTP/{v}".encode()))) for i, v in enumerate(_VERSIONS)]
 _OUTCOMES: Final = ("success", "failure")
+_FEW: Final = 32
+"""Lines that the strict parser reads in the time that cutting them by counting costs at least."""
 # `clf_times` wants bytes 0 to 23, then 18 to 25 once more; the opening bracket stands before them.
 _CLF_BYTES: Final = np.concatenate([np.arange(24), np.arange(18, 26)]) + 1
 
@@ -102,7 +104,7 @@ def read(block: Block, shape: Shape, evidence_id: str, first_ordinal: int, zone:
     events, simple = [made], np.zeros(count, bool)
     simple[kept] = True
     rest = np.flatnonzero(~simple[: count - block.torn])
-    if pins and len(rest):
+    if pins and len(rest) > _FEW:
         few = _apart(block, cuts, rest)
         source = _Source(evidence_id, zone, source.offsets[rest], source.ordinals[rest])
         made, kept = _events(few, cut(few, shape), shape, source)
