@@ -275,17 +275,18 @@ def test_an_array_on_one_line_torn_at_its_end_keeps_what_came_before(cut: int, t
         ('{"Event":{"System":}},', "malformed_event"),
         ('{"Event":{"System":{,', "malformed_event"),
         ("\x00\x00,", None),
-        ("x", "malformed_event"),
+        ("x,", "not_an_event"),
         ('{"Other":1},', "malformed_event"),
+        ("1," * 3000, "not_an_event"),
     ],
 )
-def test_a_broken_object_of_an_array_on_one_line_costs_itself_and_what_hides_behind_it(
+def test_a_broken_object_of_an_array_on_one_line_costs_itself_alone(
     junk: str, reason: str | None, tmp_path: Path
 ) -> None:
     one, two = (json.dumps(part)[1:-1] for part in (logged(20, tmp_path), logged(20, tmp_path)))
     got = through(PARSER, f"[{one},{junk}{two}]".encode())
-    assert len(got.events) >= 39
-    assert {row["reason"] for row in got.rejects} <= {reason, "truncated_event"}
+    assert len(got.events) == 40
+    assert {row["reason"] for row in got.rejects} <= {reason, "truncated_event", "not_an_event"}
 
 
 def test_text_of_a_client_forges_no_object_of_an_array(tmp_path: Path) -> None:
@@ -304,3 +305,8 @@ def test_a_head_of_hostile_quotes_is_settled_in_linear_time() -> None:
 def test_long_blanks_between_objects_are_told_in_linear_time() -> None:
     got = through(PARSER, (GOOD + " " * 300_000 + "x\n" + GOOD).encode())
     assert [row["reason"] for row in got.rejects] == ["not_an_event"]
+
+
+def test_lines_of_braces_behind_an_event_leave_it_alone(tmp_path: Path) -> None:
+    got = through(PARSER, jsonl(logged(1, tmp_path)).encode() + (b"{" * 50 + b"\n") * 20)
+    assert len(got.events) == 1

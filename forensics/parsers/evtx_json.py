@@ -50,6 +50,7 @@ _NUMBER: Final = re.compile(rb'\s*:\s*"?([0-9]{1,5})"?\s*[,}]')
 _MARKUP: Final = re.compile(rb"(?:\xef\xbb\xbf)?+[\s\0]*+(?:Record [0-9]{1,20}[\s\0]*+|[\[\],\s\0]*+)")
 _TOKEN: Final = re.compile(r'\{\s*(?:("(?:[^"\\]|\\.)*+")\s*:)?|"(?:[^"\\]|\\.)*+(?:"|\Z)|\}', re.DOTALL)
 _PLAIN_KEY: Final = re.compile(r'"[!#-\[\]-~]{1,64}"', re.ASCII)
+_DECODER: Final = json.JSONDecoder()
 _MOST_KEYS: Final = 16
 _BEHIND: Final = b" \t\r\n,]\0"
 """What may stand behind an object on its last line."""
@@ -99,11 +100,11 @@ def _keys_of_objects(text: str, start: int, indent: int, *, complete: bool) -> s
         mark = token[0][:1]
         if mark == "{":
             key, line = token[1] or "", text[text.rfind("\n", 0, token.start()) + 1 : token.start()]
-            if key in outer and not line.rstrip().endswith(":"):
+            if key and key in outer and not line.rstrip().endswith(":"):
                 # What came before it was broken, or this would stand inside.
                 depth = 0
             (inner if depth else outer).add(key)
-            apart = apart or (not depth and alone.fullmatch(line) is None)
+            apart = apart or (key != "" and not depth and alone.fullmatch(line) is None)
         depth += (mark == "{") - (mark == "}")
         if depth < 0:
             break
@@ -143,6 +144,8 @@ class _Reader(Reader):
         if whole.endswith(b"}") and _unwanted(whole):
             self.skip(piece[:end], "unwanted_event", 1)
         else:
+            if self._one_line:
+                end, whole = _first_object(piece, end, whole)
             self._object(piece[:end], whole[whole.index(b"{") :])
         if end < len(piece):
             self.gap(piece[end:])
@@ -274,6 +277,17 @@ def _keys(value: Any) -> int:  # noqa: ANN401
             one = one.values()
         waiting += [inner for inner in one if inner.__class__ is dict or inner.__class__ is list]
     return count
+
+
+def _first_object(piece: bytes, end: int, whole: bytes) -> tuple[int, bytes]:
+    """Return where the object at the start of a piece ends, and the object; both as they are if it has no end."""
+    text = piece.decode("utf-8", "surrogateescape")
+    try:
+        _, stop = _DECODER.raw_decode(text)
+    except (ValueError, RecursionError):
+        return end, whole
+    size = len(text[:stop].encode("utf-8", "surrogateescape"))
+    return size, piece[:size]
 
 
 def _repeats(raw: bytes) -> bool:
