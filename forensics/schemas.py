@@ -259,8 +259,11 @@ MILESTONE_ROWS: Final = pa.schema(
         ("detail", TEXT),
         ("confidence", TEXT),
         ("locators", TEXT),
+        ("not_before", TIME),
     ]
 )
+"""What happened first and when. `not_before` is the earliest it can have been where `time` is only when it shows; null where the
+record is of the act itself."""
 
 TIMELINE: Final = pa.schema(
     [

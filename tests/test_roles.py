@@ -87,6 +87,71 @@ def test_the_start_page_without_a_picture_is_a_tools_and_with_an_icon_a_browsers
     assert (found["71.3.3.3"], found["85.8.8.8"], found["24.5.5.5"]) == ("scanner", "visitor", "visitor")
 
 
+def test_a_test_of_the_new_path_is_the_operators_and_a_run_in_a_sandbox_is_no_implant(analysed) -> None:
+    test = [Request(at(20 + n), "66.1.1.1", "POST", C2, 200, 16) for n in range(6)]
+    run = [Request(at(9_000 + n), "66.2.2.2", "POST" if n else "HEAD", C2, 200, 16) for n in range(5)]
+    days = [
+        Request(at(600 + 240 * n + i), victim, "POST", C2, 200, 16)
+        for i, victim in enumerate(VICTIMS)
+        for n in range(80)
+    ]
+    found = roles(analysed([*deployed(), *test, *days, *run], shape="common"))
+    assert (found["66.1.1.1"], found["66.2.2.2"]) == ("operator", "researcher")
+    assert {found[victim] for victim in VICTIMS} == {"implant"}
+
+
+def test_who_gets_answers_of_all_sizes_in_some_hours_operates_by_the_web(analysed) -> None:
+    pages = [
+        Request(at(3_000 + day * 1440 + 3 * n), "66.3.3.3", "GET" if n % 2 else "POST", C2, 200, 900 + 37 * n + day)
+        for day in range(4)
+        for n in range(5)
+    ]
+    days = [
+        Request(at(600 + 120 * n + i), victim, "POST", C2, 200, 16)
+        for i, victim in enumerate(VICTIMS)
+        for n in range(80)
+    ]
+    found = roles(analysed([*deployed(), *days, *pages], shape="common"))
+    assert found["66.3.3.3"] == "operator"
+
+
+def test_a_crawler_is_known_by_what_only_programs_read_and_a_monitor_by_its_agent(analysed) -> None:
+    crawler = [
+        Request(at(5 + n), "66.249.66.7", "GET", path, 200, 4_000)
+        for n, path in enumerate(("/robots.txt", "/shop/item.jsp", "/shop/list.jsp"))
+    ]
+    monitor = [
+        Request(
+            at(5 * n), "78.46.1.1", "GET", "/shop/item.jsp", 200, 4_000, "Mozilla/5.0+(compatible; UptimeRobot/2.0)"
+        )
+        for n in range(50)
+    ]
+    found = roles(analysed([*crawler, *monitor]))
+    assert (found["66.249.66.7"], found["78.46.1.1"]) == ("scanner", "visitor")
+
+
+def test_the_start_page_is_known_to_all_even_where_a_command_script_answers_there(analysed) -> None:
+    brought = [
+        Request(at(-30), "203.0.114.9", "GET", "/", 200, 11_000),
+        Request(at(0), OPERATOR, "GET", "/manager/html", 200, 19_000, user="admin"),
+        Request(at(1), OPERATOR, "POST", "/manager/html/upload", 200, 20_000, user="admin"),
+        Request(at(2), OPERATOR, "POST", "/", 200, 16),
+    ]
+    days = [Request(at(600 + 60 * n + i), v, "POST", "/", 200, 16) for i, v in enumerate(VICTIMS) for n in range(60)]
+    look = [Request(at(4_000 * n), "71.3.3.3", "GET", "/", 200, 16) for n in range(1, 5)]
+    found = roles(analysed([*brought, *days, *look], shape="common"))
+    assert found["71.3.3.3"] == "scanner"
+    assert {found[victim] for victim in VICTIMS} == {"implant"}
+
+
+def test_a_script_copied_by_hand_came_after_its_last_404_and_was_there_when_it_failed(analysed) -> None:
+    early = [Request(at(-30), "203.0.114.9", "GET", "/robots.txt", 404, 900)]
+    tries = [Request(at(2 + n), "127.0.0.1", "GET", C2, status, 700) for n, status in enumerate((404, 404, 500, 200))]
+    case = analysed([*early, *tries, *beacons(method="POST")], shape="common")
+    (stone,) = [row for row in case.table("milestones").to_pylist() if row["milestone"] == "c2_deployed"]
+    assert (stone["not_before"], stone["time"]) == (at(3), at(4))
+
+
 def test_a_guess_that_was_right_makes_no_operator_of_the_guesser(analysed) -> None:
     chance, events, guesser = Chance(1), [], "109.7.7.7"
     for number in range(60):

@@ -36,6 +36,8 @@ _AFTER_UPLOAD: Final = timedelta(days=1)
 _NEW: Final = timedelta(minutes=10)
 """A path that answers from the first minutes of a log on may be older than the log."""
 _CANDIDATES: Final = 300
+VARIED: Final = 0.2
+"""Pages for a person, and what commands put out, differ from answer to answer; most answers to implants are one."""
 
 UPLOADED: Final = (
     "((event_action = 'http_request' AND http_response_status_code < 400 AND ((http_request_method = 'POST' AND "
@@ -70,12 +72,16 @@ def commands(db: duckdb.DuckDBPyConnection, rows: list[Row]) -> dict[str, Comman
     (begin,) = _times(db, "SELECT min(time) AS time FROM events WHERE event_action = 'http_request'")
     known: dict[str, Command] = {}
     late: dict[str, Command] = {}
-    kept = [row for row in asked if row["path"] in clients and _by_machines(row, clients[row["path"]])]
-    sizes, first = _main_sizes(db, [row["path"] for row in kept]), _first_strangers(db, kept)
+    in_use = _in_use(rows)
+    tell = _tell(
+        db, [row for row in asked if clients.get(row["path"], {}).get("steady") and row["posts"] < row["gets"]]
+    )
+    kept = [row for row in asked if row["path"] in clients and _by_machines(row, clients[row["path"]], tell)]
+    sizes, first = main_sizes(db, [row["path"] for row in kept]), _first_strangers(db, kept)
     for row in kept:
         row["first_stranger"] = first.get(row["path"])
         seen = {**clients[row["path"]], "main_size_share": sizes[row["path"]]}
-        origin = _origin(row, uploads, begin)
+        origin = _origin(row, uploads, begin, in_use.get(context_of(row["path"])))
         born = max((time for time in uploads if time <= row["first_answered"]), default=row["first_answered"])
         born = born if row["first_answered"] - born <= _AFTER_UPLOAD else row["first_answered"]
         made = Command(row["path"], born, [*_manner(row, seen), *origin])
@@ -85,19 +91,50 @@ def commands(db: duckdb.DuckDBPyConnection, rows: list[Row]) -> dict[str, Comman
             known[row["path"]] = made
         elif _kept_by_timers(row, seen):
             late[row["path"]] = made
-    return known or late
+    return _without_panels(known or late, sizes)
 
 
-def _by_machines(row: Row, seen: Row) -> bool:
+def _without_panels(found: dict[str, Command], share: dict[str, float]) -> dict[str, Command]:
+    """Leave out pages whose answers all differ, beside a path that mostly gives one answer: people use those, implants that."""
+    steady = [path for path in found if share[path] >= _STEADY]
+    return {
+        path: one
+        for path, one in found.items()
+        if share[path] >= VARIED or not any(beside(path, other) for other in steady)
+    }
+
+
+def context_of(path: str) -> str:
+    """Return the application of a path by its first folder; empty for what lies in the root."""
+    parts = path.split("/")
+    return f"/{parts[1]}" if len(parts) > 2 else ""
+
+
+def beside(path: str, other: str) -> bool:
+    """Say whether two paths lie in one folder, or in one application that is not the root."""
+    name = context_of(path)
+    return path.rpartition("/")[0] == other.rpartition("/")[0] or (name != "" and name == context_of(other))
+
+
+def _by_machines(row: Row, seen: Row, tell: set[str]) -> bool:
     """Say whether most of what strangers got from it went to clients that are no browsers, and some came back.
 
-    A monitor asks for a page by a timer too: a path that is mostly asked for by GET needs several clients, or insiders who posted to it.
+    A monitor asks for a page by a timer too, but always for the same: a path that is mostly asked for by GET needs several clients,
+    or insiders who posted to it, or one client that tells something new each time (`tell`).
     """
     heavy = row["posts"] >= row["gets"]
-    enough = seen["returning"] >= (1 if heavy or row["insider_posts"] else _SEVERAL)
+    enough = seen["returning"] >= (1 if heavy or row["insider_posts"] or row["path"] in tell else _SEVERAL)
     enough = enough or (heavy and seen["machines"] >= _SEVERAL)
     spoken = heavy or seen["steady"] or row["insider_posts"]
     return bool(enough and spoken and 2 * seen["machine_requests"] >= row["stranger_requests"])
+
+
+def _tell(db: duckdb.DuckDBPyConnection, rows: list[Row]) -> set[str]:
+    """Return the paths of which every fourth request of strangers or more has a query of its own."""
+    told = _of_strangers(
+        db, [row["path"] for row in rows], "path, approx_count_distinct(url_query) * 4 / count(*) AS value"
+    )
+    return {path for path, value in _pairs(db, told).items() if value >= 1} if rows else set()
 
 
 def _kept_by_timers(row: Row, seen: Row) -> bool:
@@ -105,11 +142,24 @@ def _kept_by_timers(row: Row, seen: Row) -> bool:
     return bool(several and row["posts"] >= row["gets"] and seen["main_size_share"] >= _STEADY)
 
 
-def _origin(row: Row, uploads: list[datetime], begin: datetime) -> list[Row]:
-    """Return what says that it came onto the server in the time of the logs, by somebody who was on it."""
+def _in_use(rows: list[Row]) -> dict[str, datetime]:
+    """Return since when each application that is not the root, and that several strangers use, gives answers."""
+    out: dict[str, datetime] = {}
+    for row in rows:
+        name, since = context_of(row["path"]), row["first_answered"]
+        if name and since is not None and row["strangers"] >= _SEVERAL:
+            out[name] = min(out.get(name, since), since)
+    return out
+
+
+def _origin(row: Row, uploads: list[datetime], begin: datetime, in_use: datetime | None) -> list[Row]:
+    """Return what says that it came onto the server in the time of the logs, by somebody who was on it.
+
+    Of an application that people used before the upload, that was a new version: what answers first after it may be the owner's.
+    """
     out = []
     first: datetime = row["first_answered"]
-    if any(timedelta() <= first - time <= _AFTER_UPLOAD for time in uploads):
+    if any(timedelta() <= first - time <= _AFTER_UPLOAD and (in_use is None or in_use >= time) for time in uploads):
         out.append(reason("it answered for the first time after something was deployed", 7, [row["first_locator"]]))
     tried, stranger = row["first_insider"], row["first_stranger"]
     if tried is not None and stranger is not None and tried < stranger and row["first_seen"] - begin >= _NEW:
@@ -181,7 +231,7 @@ def _clients(db: duckdb.DuckDBPyConnection, paths: list[str]) -> dict[str, Row]:
     return rows
 
 
-def _main_sizes(db: duckdb.DuckDBPyConnection, paths: list[str]) -> dict[str, float]:
+def main_sizes(db: duckdb.DuckDBPyConnection, paths: list[str]) -> dict[str, float]:
     """Return, by path, the share of the answers to strangers that have the size that most have."""
     found = _of_strangers(db, paths, "path, coalesce(http_response_bytes, 0) AS size, count(*) AS n")
     return _pairs(db, f"SELECT path, max(n) / sum(n) AS value FROM ({found}) GROUP BY path")

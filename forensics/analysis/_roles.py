@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from forensics.analysis._words import BEACONS, MANY_FAILURES, reason
@@ -23,6 +24,8 @@ _HEAVY: Final = 8
 """A relay answers for others: so many times the bytes a request that most clients get, without a pause."""
 
 _RELAY_GAP_S: Final = 600
+_LEAST: Final = 64
+"""Bytes: where most get an empty answer, a few bytes more are none of many clients' tasks."""
 _FEW: Final = 5
 _A_LOOK_S: Final = 300
 """So long a guesser's tool, or its master, looks whether the account is worth anything."""
@@ -30,12 +33,32 @@ _A_LOOK_S: Final = 300
 _ATTEMPTS: Final = 2
 
 
+_VARIED: Final = 5
+"""An operator's pages and the output of commands differ each time; an implant mostly hears that there is nothing to do."""
+_HOUR: Final = timedelta(hours=1)
+_DAY: Final = timedelta(days=1)
+_A_RUN: Final = timedelta(minutes=30)
+"""A sandbox lets a sample run for minutes."""
+_RUN_CALLS: Final = 40
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What roles are judged against: when strangers first used a command path, and how much a request usually gets."""
+    """What roles are judged against: how the callers of the command paths as a whole behave."""
 
     first_stranger: datetime | None
+    """When the first caller came that stayed."""
     usual_bytes: float
+    """How much a request usually gets."""
+    common_share: float = 0.0
+    """Share of calls answered with the common size of their path."""
+    stay: timedelta = timedelta()
+    """How long half of the callers that came back stayed at least."""
+    last_call: datetime | None = None
+    born: datetime | None = None
+    """The first call of all, if that is well within the logs: who called then was among the first."""
+    networks: frozenset[str] = frozenset()
+    """/24 networks of addresses that are operators' by what they did."""
 
 
 Verdict = tuple[str, str, Reasons]
@@ -142,19 +165,82 @@ def _authenticated(row: Row, _context: Context) -> Verdict | None:
     return "operator", "possible", [reason(said, 4, [row["first_locator"]])]
 
 
+def _operates(row: Row, context: Context) -> Verdict | None:
+    """Whoever uses the script gets pages and output of all sizes, at a desk for an hour and then not for days; its clients mostly get one answer."""
+    if row["c2"] < BEACONS or context.common_share < _REGULAR or row["c2_common"] * _VARIED > row["c2"]:
+        return None
+    span_h = (row["c2_last"] - row["c2_first"]) / _HOUR
+    if row["c2_sizes"] * 2 < row["c2"] or (row["c2_hours"] > 2 and row["c2_hours"] * 4 > span_h):
+        return None
+    said = (
+        f"{row['c2']} requests to the command path, in {row['c2_hours']} hours, got {row['c2_sizes']} answers of different size, "
+        f"where {context.common_share:.0%} of all get one of the same"
+    )
+    return "operator", "likely", [reason(said, 6, [row["c2_locator"]])]
+
+
+def _tested(row: Row, context: Context) -> Verdict | None:
+    """A burst of calls when the script was new, before any client that stayed: its maker's test (first a browser, then the implant's manner)."""
+    first = row["c2_first"]
+    if not row["c2"] or context.born is None or context.first_stranger is None or first > context.born + _HOUR:
+        return None
+    if row["c2_last"] >= context.first_stranger or row["c2_last"] - first > _HOUR:
+        return None
+    said = "it called the command path when that was new, and stopped before the first client came that stayed: a test"
+    return "operator", "likely" if row["c2"] >= _ATTEMPTS else "possible", [reason(said, 6, [row["c2_locator"]])]
+
+
+def _neighbour(row: Row, _context: Context) -> Verdict | None:
+    """Exits of one VPN lie side by side: who knows the command path there and is no client of it is the same people."""
+    if not (row["c2"] or row["hidden_pages"]) or not row["near"]:
+        return None
+    if row["c2_common"] and row["c2_common"] * 2 > row["c2"]:
+        return None
+    said = "it lies in the /24 of an operator's address and asked for what hardly anybody knows"
+    return "operator", "possible", [reason(said, 5, [row["first_locator"]])]
+
+
+def network_of(address: str) -> str | None:
+    """Return the /24 of an IPv4 address; of IPv6 nothing is so small."""
+    return address.rpartition(".")[0] if "." in address else None
+
+
 def _relay(row: Row, context: Context) -> Verdict | None:
     if (
         row["c2"] < _SURE_BEACONS
         or row["median_s"] is None
         or row["median_s"] > _RELAY_GAP_S
-        or not context.usual_bytes
+        or not (context.usual_bytes or context.common_share)
     ):
         return None
     each = row["c2_bytes"]
-    if each < _HEAVY * context.usual_bytes:
+    span_h = (row["c2_last"] - row["c2_first"]) / _HOUR
+    # Behind it are many clients with their tasks: hardly an answer is the one that a single client mostly gets.
+    mixed = context.common_share >= _REGULAR and row["c2_common"] * _VARIED <= row["c2"] <= 2 * row["c2_sizes"]
+    usual = max(context.usual_bytes, _LEAST)
+    heavy = each >= _HEAVY * usual or (mixed and each >= 2 * usual)
+    if not heavy or row["c2_hours"] * 2 < span_h or row["c2_common"] * 2 > row["c2"]:
         return None
     said = f"{counted(row['c2'], 'request')}, one in {row['median_s']:.0f} s, {each:.0f} bytes each where most get {context.usual_bytes:.0f}"
     return "relay", "likely", [reason(said, 7, [row["c2_locator"]])]
+
+
+def _run_once(row: Row, context: Context) -> Verdict | None:
+    """Some calls within minutes, long after the first clients and before the last, where those stay for days: a sample in a sandbox.
+
+    A machine that was switched off for good after minutes looks the same: several calls, all made as the clients make them, are a
+    sandbox's only from where sandboxes stand.
+    """
+    first, last = row["c2_first"], row["c2_last"]
+    if not row["c2"] or row["c2"] > _RUN_CALLS or context.first_stranger is None or context.last_call is None:
+        return None
+    if last - first > _A_RUN or context.stay < _DAY or first < context.first_stranger + _DAY:
+        return None
+    as_clients = row["c2"] >= BEACONS and row["c2_usual"] == row["c2"]
+    if last > context.last_call - _DAY or (as_clients and not row["listed"]):
+        return None
+    said = f"its {row['c2']} calls of the command path lie within {(last - first) / timedelta(minutes=1):.0f} minutes, and it never came back"
+    return "researcher", "likely" if row["c2"] >= _ATTEMPTS else "possible", [reason(said, 5, [row["c2_locator"]])]
 
 
 def _implant(row: Row, _context: Context) -> Verdict | None:
@@ -234,7 +320,12 @@ def _scanner(row: Row, _context: Context) -> Verdict | None:
         )
     if reasons:
         return "scanner", "likely", reasons
-    if row["pages"] and not row["beyond_root"] and not row["assets"]:
+    if row["crawls"]:
+        said = f"it asked {row['crawls']} times for what only programs read (robots.txt, a sitemap, security.txt)"
+        return "scanner", "likely", [reason(said, 5, [row["crawl_locator"]])]
+    # A browser asks for the icon with the first page it opens; alone, or at another time, surveys do.
+    icons = 0 if row["icon_with_page"] else row["icons"]
+    if row["pages"] and row["beyond_root"] <= icons and row["assets"] <= icons:
         said = "it asked for the start page and no picture, style or icon with it: a tool that looks round, no browser"
         return "scanner", "possible", [reason(said, 4, [row["first_locator"]])]
     return None
@@ -274,7 +365,11 @@ _RULES: Final[tuple[Callable[[Row, Context], Verdict | None], ...]] = (
     _logged_on,
     _managed,
     _rare,
+    _operates,
+    _tested,
+    _neighbour,
     _relay,
+    _run_once,
     _implant,
     _early,
     _like_implants,

@@ -17,6 +17,7 @@ from forensics.analysis._words import LOCATOR, SAME_MOMENT, locator_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from datetime import datetime
 
     import duckdb
 
@@ -90,9 +91,15 @@ def _own_word(start: Start, states: list[Row]) -> Row:
 
 
 def c2_deployed(db: duckdb.DuckDBPyConnection) -> Iterable[Row]:
-    """The upload that was answered, with what Tomcat says it did; else the deployment alone; else the first answer."""
+    """The upload that was answered, with what Tomcat says it did; else the deployment alone; else the first answer.
+
+    A script copied into a running application leaves no line. Its first answer, were it only that it does not compile (500), is when
+    it was there at the latest; at the earliest it came after the last 404 of its path, or with the desktop that was open then.
+    """
     answered = query(
-        db, f"SELECT e.*, {_E} AS locator {FROM_C2} AND e.http_response_status_code < 400 {_ORDER} LIMIT 1"
+        db,
+        f"SELECT e.*, {_E} AS locator {FROM_C2} AND e.http_response_status_code < 400 "
+        f"AND (p.path <> '/' OR e.http_request_method = 'POST') {_ORDER} LIMIT 1",
     )
     for first in answered:
         path = first["url_path"].partition(";")[0]
@@ -109,11 +116,52 @@ def c2_deployed(db: duckdb.DuckDBPyConnection) -> Iterable[Row]:
         if begun is not None and done is not None:
             yield proved(done, f"Tomcat's own log: {_deployed(done)}; the command path works after it", "likely", begun)
             return
-        files = _files(db, path, first)
+        there = _there(db, path, first)
+        files, (since, why, absent) = _files(db, path, there), _absent(db, path, there)
         said = "the command path answers for the first time; how it came there is not in evidence"
         if files:
             said = f"the command path answers for the first time; its file is of {files[0]['time']:%Y-%m-%dT%H:%M:%SZ} by its own time"
-        yield proved(first, said, "possible", files)
+        if since is not None:
+            said = f"{said}; it came between {since:%Y-%m-%dT%H:%M:%SZ}, {why}, and this answer"
+        yield proved(there, said, "possible", [*files, *absent]) | {"not_before": since}
+
+
+_EXISTS: Final = "(http_response_status_code < 400 OR http_response_status_code = 405 OR http_response_status_code BETWEEN 500 AND 502)"
+"""A script that does not compile or fails answers 500, one that does not take the method 405: both are there."""
+
+
+def _there(db: duckdb.DuckDBPyConnection, path: str, first: Row) -> Row:
+    """Return the first answer that proves the script there; the start page answered before it was one."""
+    if path == "/":
+        return first
+    found = db.sql(
+        f"""SELECT *, {LOCATOR} AS locator FROM events WHERE event_action = 'http_request' AND time <= ?
+        AND {path_of("url_path")} = ? AND {_EXISTS} ORDER BY time, evidence_id, log_offset LIMIT 1""",
+        params=[first["time"], path],
+    )
+    rows: list[Row] = found.to_arrow_table().to_pylist()
+    return rows[0] if rows else first
+
+
+def _absent(db: duckdb.DuckDBPyConnection, path: str, there: Row) -> tuple[datetime | None, str, list[Row]]:
+    """Return since when it can have come, in words why, and what proves it: the last 404 of the path, or the desktop open at the time."""
+    found = db.sql(
+        f"""SELECT *, {LOCATOR} AS locator FROM events WHERE event_action = 'http_request' AND time <= ?
+        AND {path_of("url_path")} = ? AND http_response_status_code = 404 ORDER BY time DESC, evidence_id DESC, log_offset DESC LIMIT 1""",
+        params=[there["time"], path],
+    )
+    rows: list[Row] = found.to_arrow_table().to_pylist()
+    missing = [(row["time"], "when the path was not found", [row]) for row in rows]
+    open_then = query(
+        db,
+        f"""SELECT s.session_uid, s.start FROM sessions s JOIN people p USING (session_uid) WHERE p.held_to_be = 'operator'
+        AND s.start <= TIMESTAMPTZ '{there["time"].isoformat()}' AND coalesce(s."end", s.start + INTERVAL 1 DAY) >=
+            TIMESTAMPTZ '{there["time"].isoformat()}' ORDER BY s.start, s.session_uid LIMIT 1""",
+    )
+    begun: list[tuple[datetime, str, list[Row]]] = [
+        (row["start"], f"when session {row['session_uid']} began", []) for row in open_then
+    ]
+    return max([*missing, *begun], key=lambda one: one[0], default=(None, "", []))
 
 
 def _files(db: duckdb.DuckDBPyConnection, path: str, first: Row) -> list[Row]:

@@ -28,6 +28,12 @@ ASSET: Final = r"\.(css|js|png|gif|jpe?g|svg|ico|woff2?)$"
 """What a browser fetches with a page, be it there or not; a tool does not."""
 
 
+FOR_CRAWLERS: Final = r"^/(robots\.txt|sitemap[^/]*\.xml|(\.well-known/)?security\.txt)$"
+"""What only programs ask for: RFC 9309, sitemaps.org, RFC 9116. A person's browser never does."""
+
+ICON: Final = "/favicon.ico"
+
+
 def path_of(url_path: str) -> str:
     """Return SQL for a path without its path parameters (`;jsessionid=…`)."""
     return f"CASE WHEN contains({url_path}, ';') THEN string_split({url_path}, ';')[1] ELSE {url_path} END"
@@ -66,7 +72,11 @@ def count_traffic(db: duckdb.DuckDBPyConnection) -> None:
 
 
 def _paths(db: duckdb.DuckDBPyConnection) -> None:
-    """Make `_paths`: those that ever answered, and the most asked for among those that never did. `gets` and `first_ok` are of answers."""
+    """Make `_paths`: those that ever answered, and the most asked for among those that never did. `gets` and `first_ok` are of answers.
+
+    What browsers and crawlers ask any server for is always known by name: it tells them apart.
+    """
+    known = f"(regexp_matches(path, '{FOR_CRAWLERS}') OR path = '{ICON}')"
     db.execute(f"""
         CREATE OR REPLACE TEMP TABLE _paths AS
         WITH every AS (
@@ -75,7 +85,8 @@ def _paths(db: duckdb.DuckDBPyConnection) -> None:
             FROM events WHERE event_action = 'http_request' AND url_path IS NOT NULL GROUP BY ALL),
         kept AS (
             SELECT path, gets, first_ok FROM every WHERE answered > 0 UNION ALL
-            (SELECT path, gets, first_ok FROM every WHERE answered = 0 ORDER BY n DESC, path LIMIT {PROBES_KEPT}))
+            SELECT path, gets, first_ok FROM every WHERE answered = 0 AND {known} UNION ALL
+            (SELECT path, gets, first_ok FROM every WHERE answered = 0 AND NOT {known} ORDER BY n DESC, path LIMIT {PROBES_KEPT}))
         SELECT path, gets, first_ok, regexp_matches(path, '{ASSET}', 'i') AS asset, regexp_matches(path, '{STATIC}', 'i') AS static FROM kept""")
 
 

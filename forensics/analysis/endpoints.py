@@ -9,7 +9,7 @@ import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from forensics.analysis._command_paths import Command, commands
+from forensics.analysis._command_paths import UPLOADED, VARIED, Command, beside, commands, context_of, main_sizes
 from forensics.analysis._places import locator_at
 from forensics.analysis._traffic import STATIC, count_traffic
 from forensics.analysis._words import LOOPBACK, because, reason
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _BEFORE: Final = timedelta(days=1)
+_FEW: Final = 8
+"""A page that no more addresses than this ever asked for is not public."""
+_RETURNS: Final = 4
 _STATIC: Final = re.compile(STATIC, re.IGNORECASE | re.ASCII)
 _MANAGER: Final = re.compile(r"^/(host-)?manager(/|$)", re.ASCII)
 _SCRIPT: Final = re.compile(r"\.(jspx?|jspf|do|action|php|aspx?)$", re.IGNORECASE | re.ASCII)
@@ -34,10 +37,12 @@ def _run(db: duckdb.DuckDBPyConnection) -> pa.Table:
         row for row in rows if row["answered"] and not _STATIC.search(row["path"]) and not _MANAGER.match(row["path"])
     ]
     c2 = commands(db, scripts)
+    fresh = _fresh(rows, c2)
+    pages = main_sizes(db, [row["path"] for row in scripts if _private(row, c2, fresh)])
     db.execute("DROP VIEW _requests")
     out = []
     for row in rows:
-        kind, reasons = _kind(row, c2)
+        kind, reasons = _kind(row, c2, fresh, pages)
         out.append(
             {
                 "path": row["path"],
@@ -53,13 +58,17 @@ def _run(db: duckdb.DuckDBPyConnection) -> pa.Table:
 
 
 def _requests(db: duckdb.DuckDBPyConnection) -> None:
-    """Make the view `_requests` over `_traffic`: with each, whether it came from the server's own people."""
+    """Make the view `_requests` over `_traffic`: with each, whether it came from the server's own people.
+
+    Those are the server itself, whoever had a desktop on it, and whoever brought an application onto it by the web.
+    """
     count_traffic(db)
     loopback = ", ".join(f"'{ip}'" for ip in LOOPBACK)
     db.execute(f"""
         CREATE OR REPLACE TEMP VIEW _requests AS
         SELECT *, source_ip IN ({loopback}) OR source_ip IN
-                   (SELECT unnest(string_split(source_ips, ';')) FROM sessions) AS insider
+                   (SELECT unnest(string_split(source_ips, ';')) FROM sessions) OR source_ip IN
+                   (SELECT source_ip FROM events WHERE source_ip IS NOT NULL AND {UPLOADED}) AS insider
         FROM _traffic WHERE NOT pathless""")
 
 
@@ -92,7 +101,9 @@ def _counted(db: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
     return rows
 
 
-def _kind(row: dict[str, Any], c2: dict[str, Command]) -> tuple[str, list[dict[str, Any]]]:
+def _kind(
+    row: dict[str, Any], c2: dict[str, Command], fresh: set[str], pages: dict[str, float]
+) -> tuple[str, list[dict[str, Any]]]:
     path, first = row["path"], [row["first_locator"]]
     if _MANAGER.match(path):
         return "manager", [reason("the path is the Tomcat manager's", 9, first)]
@@ -102,25 +113,62 @@ def _kind(row: dict[str, Any], c2: dict[str, Command]) -> tuple[str, list[dict[s
         return "c2", c2[path].reasons
     if _STATIC.search(path):
         return "static", [reason("the ending is that of a static file", 6, first)]
-    insiders = row["insider_requests"] and row["stranger_requests"] <= row["insider_requests"] // 10
-    if _SCRIPT.search(path) and insiders and _beside(row, c2):
-        who = f"{row['insider_requests']:,} of {counted(row['answered'], 'answered request')} come from the server itself or from addresses of RDP sessions"
-        return "panel", [
-            reason(who, 7, first),
-            reason("it lies beside a command path and is no older than that", 6, first),
-        ]
+    if _beside(row, c2, fresh):
+        near = reason("it lies beside a command path and is no older than that", 6, first)
+        if row["insider_requests"] and row["stranger_requests"] <= row["insider_requests"] // 10:
+            who = (
+                f"{row['insider_requests']:,} of {counted(row['answered'], 'answered request')} come from the server itself, "
+                f"from addresses of RDP sessions, or from who brought an application"
+            )
+            return "panel", [reason(who, 7, first), near]
+        if pages.get(path, 1.0) < VARIED:
+            who = f"only {counted(row['sources'], 'address')} ever asked for it, and its answers differ as pages do"
+            return "panel", [reason(who, 5, first), near]
     return "application", [
         reason(f"it answered {row['answered']:,} of {counted(row['requests'], 'request')}", 4, first)
     ]
 
 
-def _beside(row: dict[str, Any], c2: dict[str, Command]) -> bool:
-    """Say whether a path lies in the folder of a command path and came no earlier: pages of the server's owner do not."""
-    folder = row["path"].rpartition("/")[0]
+def _private(row: dict[str, Any], c2: dict[str, Command], fresh: set[str]) -> bool:
+    """Say whether a page lies in the very folder or the very application of a command path, and hardly anybody ever asked for it."""
+    few = row["sources"] <= _FEW and row["answered"] >= _RETURNS and row["path"] not in c2
+    return few and any(_together(row["path"], path, fresh) for path in c2)
+
+
+def _beside(row: dict[str, Any], c2: dict[str, Command], fresh: set[str]) -> bool:
+    """Say whether a page lies beside a command path and came no earlier: pages of the server's owner do not.
+
+    Beside is the same folder; or anywhere in the same application, if all of that came with the command path.
+    """
+    folder, script = row["path"].rpartition("/")[0], _SCRIPT.search(row["path"])
     return any(
-        folder.startswith(one.path.rpartition("/")[0]) and row["first_answered"] >= one.born - _BEFORE
+        row["first_answered"] >= one.born - _BEFORE
+        and ((script and folder.startswith(one.path.rpartition("/")[0])) or _together(row["path"], one.path, fresh))
         for one in c2.values()
     )
+
+
+def _together(path: str, command: str, fresh: set[str]) -> bool:
+    """Say whether a path lies in the very folder of a command path, or in an application that came with it."""
+    if context_of(command) in fresh and beside(path, command):
+        return True
+    return path.rpartition("/")[0] == command.rpartition("/")[0] and _SCRIPT.search(path) is not None
+
+
+def _fresh(rows: list[dict[str, Any]], c2: dict[str, Command]) -> set[str]:
+    """Return the applications that hold a command path and of which nothing answered before it came."""
+    born: dict[str, Any] = {}
+    for one in c2.values():
+        name = context_of(one.path)
+        born[name] = min(born.get(name, one.born), one.born)
+    old = {
+        name
+        for row in rows
+        if row["first_answered"] is not None
+        and (name := context_of(row["path"])) in born
+        and row["first_answered"] < born[name] - _BEFORE
+    }
+    return set(born) - old - {""}
 
 
 RULE = Rule("endpoints", "What each path was for", ("events", "sessions"), ENDPOINTS, _run)

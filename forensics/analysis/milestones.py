@@ -10,7 +10,8 @@ from forensics.analysis._proof import events, proved, query
 from forensics.analysis._server_milestones import FROM_C2, c2_deployed, tomcat_installed, tomcat_started
 from forensics.analysis._traffic import path_of
 from forensics.analysis._words import CLOCK_STEP, locator_of
-from forensics.model import MILESTONES, Rule
+from forensics.instants import bound, moment
+from forensics.model import CONFIDENCES, MILESTONES, Rule
 from forensics.schemas import MILESTONE_ROWS, table
 
 if TYPE_CHECKING:
@@ -33,18 +34,21 @@ def _run(db: duckdb.DuckDBPyConnection) -> pa.Table:
 
 
 def _first_logon(db: duckdb.DuckDBPyConnection) -> Iterable[Row]:
-    for session in query(
-        db,
-        "SELECT s.* FROM sessions s JOIN people p USING (session_uid) WHERE p.held_to_be = 'operator' ORDER BY s.start, s.session_uid LIMIT 1",
-    ):
+    """The operator's first; where nobody was an operator in any log, the first of whoever had a desktop, and that is said."""
+    chosen = """SELECT s.*, p.held_to_be FROM sessions s JOIN people p USING (session_uid)
+        WHERE p.held_to_be = 'operator' OR NOT EXISTS (SELECT 1 FROM people WHERE held_to_be = 'operator')
+              AND NOT EXISTS (SELECT 1 FROM sources WHERE role = 'operator') AND NOT EXISTS (SELECT 1 FROM endpoints WHERE kind = 'c2')
+        ORDER BY s.start, s.session_uid LIMIT 1"""
+    for session in query(db, chosen):
         proofs = [
             loc for r in json.loads(session["because"]) if r["sentence"].startswith("logon") for loc in r["locators"]
         ]
         yield {
             "time": session["start"],
             "source_ip": session["source_ips"].split(";")[0] or None,
-            "detail": f"session {session['session_uid']} of {session['user_name']} begins",
-            "confidence": session["confidence"],
+            "detail": f"session {session['session_uid']} of {session['user_name']} begins"
+            + ("" if session["held_to_be"] == "operator" else "; it is held to be the rightful owner's"),
+            "confidence": session["confidence"] if session["held_to_be"] == "operator" else CONFIDENCES[-1],
             "locators": ";".join(proofs),
         }
 
@@ -130,17 +134,23 @@ def _crash(db: duckdb.DuckDBPyConnection) -> Iterable[Row]:
 
 
 def _last_operator_act(db: duckdb.DuckDBPyConnection) -> Iterable[Row]:
+    """The last request, logon or departure. To log off, or to close the window, is an act of whoever sat there."""
     found = query(
         db,
         f"""SELECT e.*, {_E} AS locator FROM events e
-        LEFT JOIN (SELECT DISTINCT evidence_id, log_offset FROM session_events) x USING (evidence_id, log_offset)
+        LEFT JOIN (SELECT DISTINCT evidence_id, log_offset FROM session_events JOIN people USING (session_uid)
+                   WHERE held_to_be = 'operator') x USING (evidence_id, log_offset)
         LEFT JOIN endpoints p ON p.path = {path_of("e.url_path")}
         JOIN sources s USING (source_ip)
-        WHERE s.role IN ('operator', 'local') AND ((s.role = 'operator' AND e.event_action IN ('logon', 'reconnect', 'shell_start'))
+        WHERE s.role IN ('operator', 'local') AND ((s.role = 'operator' AND e.event_action IN ('logon', 'reconnect', 'shell_start') AND e.event_outcome <> 'failure')
            OR (e.event_action = 'http_request' AND e.http_response_status_code < 400 AND (s.role = 'operator'
-               OR (s.role = 'local' AND (x.log_offset IS NOT NULL OR p.kind IN ('c2', 'panel', 'manager'))))))
+               OR (s.role = 'local' AND (x.log_offset IS NOT NULL OR p.kind IN ('c2', 'panel')
+               OR (p.kind = 'manager' AND NOT EXISTS (SELECT 1 FROM people WHERE held_to_be = 'rightful_owner')))))))
         ORDER BY e.time DESC, e.evidence_id DESC, e.log_offset DESC LIMIT 1""",
     )
+    for left in _departures(db, found[0]["time"] if found else None):
+        yield proved(left, f"session {left['session_uid']} of {left['user_name']} was left: {left['why']}", "likely")
+        return
     for event in found:
         what = (
             f"{event['http_request_method']} {event['url_path']}"
@@ -148,6 +158,49 @@ def _last_operator_act(db: duckdb.DuckDBPyConnection) -> Iterable[Row]:
             else event["event_action"]
         )
         yield proved(event, f"the last act of an operator's address: {what}", "likely")
+
+
+def _departures(db: duckdb.DuckDBPyConnection, after: datetime | None) -> Iterable[Row]:
+    """Yield the ends of operators' stays later than `after`, the last first, that a log tells and that were their own doing."""
+    ends = []
+    for session in query(
+        db, "SELECT s.* FROM sessions s JOIN people p USING (session_uid) WHERE p.held_to_be = 'operator'"
+    ):
+        stays = json.loads(session["stays"])
+        for place, stay in enumerate(stays):
+            last, why = place == len(stays) - 1, str(stay["ended"] or "")
+            if stay["end"] is None or why.startswith(_NOT_HIS) or (not last and why.startswith(_REPLACED)):
+                continue
+            time = moment(bound(stay["end"]))
+            by_server = last and session["end_basis"] in _NOT_LEFT and time == session["end"]
+            if not by_server:
+                ends.append((time, session["session_uid"], stay, session["user_name"]))
+    for time, uid, stay, user in sorted(ends, key=lambda one: one[:2], reverse=True):
+        if after is not None and time <= after:
+            return
+        proofs = query(
+            db,
+            f"""SELECT {_E} AS locator FROM session_events x JOIN events e USING (evidence_id, log_offset)
+            WHERE x.session_uid = '{uid}' AND x.relation = 'rdp' AND e.event_action IN ('logoff', 'disconnect', 'rdp_end')
+              AND abs(epoch(e.time) - epoch(TIMESTAMPTZ '{time.isoformat()}')) < 1 ORDER BY e.time, e.evidence_id, e.log_offset LIMIT 1""",
+        )
+        why = stay["ended"] or "its end is in the log"
+        for proof in proofs:
+            yield {
+                "time": time,
+                "source_ip": stay["source_ip"],
+                "session_uid": uid,
+                "user_name": user,
+                "why": why,
+                **proof,
+            }
+
+
+_NOT_LEFT: Final = ("server_stopped", "crash", "replaced", "log_cleared", "open_at_end_of_evidence")
+_NOT_HIS: Final = ("reason 1:", "reason 2:", "reason 3:", "reason 4:", "reason 6:", "reason 7:")
+"""Of event 40: ended by an administrative tool, a limit, the server."""
+_REPLACED: Final = "reason 5:"
+"""Another connection took its place, and that one's start is the later act."""
 
 
 _FINDERS: Final[dict[str, Callable[[duckdb.DuckDBPyConnection], Iterable[Row]]]] = {

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import statistics
+from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
@@ -11,7 +13,7 @@ import pyarrow as pa
 from forensics.analysis._agents import name_crawlers
 from forensics.analysis._behaviour import count_behaviour
 from forensics.analysis._kinds import kinds
-from forensics.analysis._roles import Context, role_of
+from forensics.analysis._roles import Context, network_of, role_of
 from forensics.analysis._words import BEACONS, MANY_FAILURES, because, reason
 from forensics.model import CONFIDENCES, Rule
 from forensics.schemas import SOURCES
@@ -20,6 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import duckdb
+
+_STAYED: Final = timedelta(hours=2)
+"""Who calls for longer than this is no test and no look."""
+_WITHIN: Final = timedelta(minutes=10)
+"""A path that is asked for in the first minutes of a log may be older than the log."""
 
 Person = tuple[str, str, list[dict[str, Any]]]
 
@@ -37,7 +44,7 @@ _PLACED: Final = (
 _OWN: Final = ("source_ip", "first_seen", "last_seen")
 _LOCATORS: Final = {
     name: f"\N{FIRST STRONG ISOLATE}{name}"
-    for name in ("first_locator", "c2_locator", "panel_locator", "manager_locator")
+    for name in ("first_locator", "c2_locator", "panel_locator", "manager_locator", "crawl_locator")
 }
 """What stands for a locator until the judgement is each address's own; no text of the judgement holds such a character."""
 _JUDGED: Final = ("role", "role_confidence", "because", "flags")
@@ -54,7 +61,7 @@ def _pieces(db: duckdb.DuckDBPyConnection) -> Iterator[pa.Table]:
     found = db.sql(f"""
         WITH places AS ({_PLACES})
         SELECT b.*, {", ".join(f"p.{name}" for name in _PLACED)}, p.flags AS place_flags, p.countries,
-               c.crawler, c.crawler_requests
+               c.crawler, c.crawler_requests, c.monitor, p.anonymity IS NOT NULL AS listed
         FROM _behaviour b LEFT JOIN places p USING (source_ip) LEFT JOIN _crawlers c USING (source_ip) ORDER BY source_ip""")
     for batch in found.to_arrow_reader(_BATCH):
         yield _judged(batch, context, persons, windows)
@@ -63,13 +70,38 @@ def _pieces(db: duckdb.DuckDBPyConnection) -> Iterator[pa.Table]:
 
 def _context(db: duckdb.DuckDBPyConnection) -> Context:
     found = db.sql(
-        "SELECT c2_first, c2_bytes, c2 FROM _behaviour "
+        "SELECT c2_first, c2_last, c2_bytes, c2, c2_common FROM _behaviour "
         "WHERE c2 > 0 AND sessions = 0 AND NOT loopback AND panel = 0 AND managed = 0"
     ).to_arrow_table()
     clients = found.to_pylist()
-    first = min((r["c2_first"] for r in clients if r["c2"] >= BEACONS), default=None)
-    # Of two clients the one that gets less is usual: a relay is what stands out.
-    return Context(first, statistics.median_low([r["c2_bytes"] for r in clients]) if clients else 0.0)
+    born, begin = db.execute(
+        "SELECT (SELECT min(c2_first) FROM _behaviour), (SELECT min(time) FROM events WHERE event_action = 'http_request')"
+    ).fetchall()[0]
+    back = [r for r in clients if r["c2"] >= BEACONS]
+    stayed = [r for r in back if r["c2_last"] - r["c2_first"] >= _STAYED and r["c2_common"]]
+    context = Context(
+        min((r["c2_first"] for r in stayed or back), default=None),
+        # Of two clients the one that gets less is usual: a relay is what stands out.
+        statistics.median_low([r["c2_bytes"] for r in clients]) if clients else 0.0,
+        sum(r["c2_common"] for r in clients) / max(1, sum(r["c2"] for r in clients)),
+        statistics.median_low([r["c2_last"] - r["c2_first"] for r in back]) if back else timedelta(),
+        max((r["c2_last"] for r in clients), default=None),
+        born if born is not None and begin is not None and born - begin >= _WITHIN else None,
+    )
+    return replace(context, networks=_networks(db, context))
+
+
+def _networks(db: duckdb.DuckDBPyConnection, context: Context) -> frozenset[str]:
+    """Return the /24 networks of addresses that are operators' by their own acts, rightful owners' left out."""
+    found = db.sql(f"""
+        SELECT b.*, NULL AS rare_grade, NULL AS rare_origin, false AS listed, false AS near FROM _behaviour b
+        WHERE (panel > 0 OR managed > 0 OR c2 >= {BEACONS} OR sessions > 0) AND (c2 > 0 OR panel > 0 OR sessions > 0) AND source_ip NOT IN (
+            SELECT unnest(string_split(source_ips, ';')) FROM sessions JOIN people USING (session_uid) WHERE held_to_be <> 'operator')
+        ORDER BY source_ip""")
+    out: set[str | None] = set()
+    for batch in found.to_arrow_reader(_BATCH):
+        out |= {network_of(row["source_ip"]) for row in batch.to_pylist() if role_of(row, context)[0] == "operator"}
+    return frozenset(out - {None})  # type: ignore[arg-type]
 
 
 _PLACES: Final = """
@@ -90,6 +122,8 @@ def _judged(batch: pa.RecordBatch, context: Context, persons: dict[str, Person],
     """
     asked = batch.drop_columns([name for name in _PLACED if name not in {"rare_origin", "rare_grade"}])
     known = [ip if ip in persons or ip in windows else None for ip in asked.column("source_ip").to_pylist()]
+    near = pa.array([network_of(ip) in context.networks for ip in asked.column("source_ip").to_pylist()], pa.bool_())
+    asked = asked.append_column("near", near)
     alike = asked.drop_columns([*_OWN, *_LOCATORS]).append_column("known", pa.array(known, pa.string()))
     for name in _LOCATORS:
         alike = alike.append_column(name, asked.column(name).is_null())
@@ -153,7 +187,15 @@ def _verdict(
         else:
             confidence = CONFIDENCES[max(CONFIDENCES.index(confidence), CONFIDENCES.index(sure))]
             reasons = [*reasons, *why]
-    if row["crawler"] is not None and role in ("visitor", "unknown", "scanner"):
+    if (
+        row["monitor"]
+        and role in ("visitor", "unknown", "scanner")
+        and not row["refused"]
+        and row["answered"] * 2 > row["requests"]
+    ):
+        said = f"its agent is that of a monitor, which asks whether a page still answers: {row['crawler']}"
+        role, confidence, reasons = "visitor", "likely", [reason(said, 6, [row["first_locator"]])]
+    elif row["crawler"] is not None and role in ("visitor", "unknown", "scanner"):
         said = f"{row['crawler_requests']} of its requests name a known crawler or scanner by their agent: {row['crawler']}"
         reasons = [reason(said, 6, [row["first_locator"]]), *(reasons if role == "scanner" else ())]
         role, confidence = "scanner", "likely"

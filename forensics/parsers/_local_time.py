@@ -1,4 +1,4 @@
-"""Local times without an offset: the zone the analyst gave, the offsets that access logs of the same server carry, or UTC.
+"""Local times without an offset: the zone the analyst gave, what access logs of the same server say of its clock, or UTC.
 
 Tomcat's text logs and the service wrapper's write the server's clock. An access log beside them writes the same clock
 with its offset, day by day, so the nearest day says what the offset was.
@@ -16,6 +16,7 @@ from forensics.instants import MONTHS, microseconds
 from forensics.instants import zone as zone_named
 from forensics.limits import TIME_MAX_US, TIME_MIN_US
 from forensics.model import Hint
+from forensics.parsers import _day_turns
 from forensics.parsers._records import Refused
 from forensics.text import visible
 
@@ -61,11 +62,23 @@ def zone_settings(head: Head, hints: Sequence[Hint], options: Options) -> dict[s
         return {"zone": options.zone, "zone_basis": "given by --zone"}
     near = _nearest([hint for hint in hints if hint.kind == HINT], head.label)
     if not near:
-        return {"zone_basis": "not known: no offset is in evidence, UTC was assumed"}
+        return _turns(_nearest([hint for hint in hints if hint.kind == _day_turns.HINT], head.label))
     sources = sorted({hint.source for hint in near})
     more = f" and {len(sources) - 1} more" if len(sources) > 1 else ""
     offsets = " ".join(_shortened(sorted({hint.value for hint in near})))
     return {"utc_offsets": offsets, "zone_basis": f"offsets in the lines of {sources[0]}{more}"}
+
+
+def _turns(near: list[Hint]) -> dict[str, str]:
+    """Return what the days of logs say whose lines are in UTC, if that is one offset a day."""
+    found = _day_turns.offsets(near)
+    if not found:
+        return {"zone_basis": "not known: no offset is in evidence, UTC was assumed"}
+    first = min(hint.source for hint in near)
+    return {
+        "utc_offsets": " ".join(_shortened(found)),
+        "zone_basis": f"when the days turn in the UTC lines of {first} and {len({hint.source for hint in near}) - 1} more",
+    }
 
 
 def _nearest(hints: list[Hint], label: str) -> list[Hint]:

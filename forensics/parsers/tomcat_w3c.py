@@ -15,6 +15,7 @@ from forensics.evidence.spans import line_spans
 from forensics.limits import MAX_LINE
 from forensics.model import NO_CLAIM, Claim, Parser
 from forensics.parsers import _w3c_fast
+from forensics.parsers._day_turns import day_hints
 from forensics.parsers._line_batches import Lines, long_line
 from forensics.parsers._lines import PAD, LongLine, blocks
 from forensics.parsers._valve_cut import broken_lines
@@ -251,6 +252,7 @@ _PARSER = Parser(
     read=_read,
     recount=lambda _span: Recount(),
     settle=_settle,
+    hints=day_hints,
     cannot_know=(
         "cs(…) shows the first header of a name only, so an X-Forwarded-For that a proxy adds as a header of its own stays "
         "unseen behind one that the client sent; up to 7.0.59 the character behind each apostrophe of a header is lost; "

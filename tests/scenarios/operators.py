@@ -46,8 +46,10 @@ class Command:
         asked = {id(r) for r in kept}
         mine = [r for r in self.acts if id(r) in asked]
         hits = [r for r in mine if r.target.partition("?")[0].partition(";")[0] == self.path]
-        stays = [moment for s in sessions if s.whose == "operator" for v in s.visits for moment in (v.start,)]
-        last = [r.time for r in mine] + stays
+        theirs = [s for s in sessions if s.whose == "operator"]
+        stays = [v.start for s in theirs for v in s.visits]
+        left = [v.end for s in theirs for v in s.visits if v is not s.visits[-1] or s.ends in {"logoff", "disconnect"}]
+        last = [r.time for r in mine] + stays + left
         uploads = [r for r in mine if r.target.startswith("/manager/") and r.method in {"POST", "PUT"}]
         uploads += [r for r in mine if r.method == "PUT"]
         by_catalina = (

@@ -266,6 +266,8 @@ def _truth(stage: Stage, command: Command | None, kept: list[Request], *, catali
         milestones |= dict.fromkeys(("log_cleared", "clock_changed", "crash"))
     own = [s for s in sessions if s.whose == "operator"]
     milestones["first_logon"] = own[0].start if own else sessions[0].start if sessions else None
+    if command is None and catalina:
+        milestones["tomcat_started"] = stage.owners_tomcat
     if command is not None:
         milestones |= command.milestones(
             kept, sessions, catalina=catalina, system="System" in logs, owners_tomcat=stage.owners_tomcat

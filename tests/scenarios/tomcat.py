@@ -93,9 +93,8 @@ def _line(request: Request, tomcat: Tomcat) -> str:
 
 
 def file_of(request: Request, tomcat: Tomcat) -> str:
-    """The day's file the request stands in."""
-    zone = UTC if tomcat.shape == "w3c" else tomcat.zone
-    return f"Tomcat/logs/localhost_access_log.{request.time.astimezone(zone):%Y-%m-%d}.txt"
+    """The day's file the request stands in: the server's own day, whatever zone its lines are written in."""
+    return f"Tomcat/logs/localhost_access_log.{request.time.astimezone(tomcat.zone):%Y-%m-%d}.txt"
 
 
 def access_logs(requests: list[Request], tomcat: Tomcat) -> dict[str, bytes]:

@@ -70,6 +70,10 @@ class Truth:
     commands: set[str] = field(default_factory=set)
     rare: set[str] = field(default_factory=set)
     slips: set[str] = field(default_factory=set)
+    partial: list[Stay] = field(default_factory=list)
+    """Sessions whose beginning no log shows, such as one that a clearing cut in two: neither asked for nor held against the answer."""
+    unasked: set[str] = field(default_factory=set)
+    """Milestones that these logs leave open."""
     habits: str = ""
 
 
