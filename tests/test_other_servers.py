@@ -46,6 +46,13 @@ def test_the_command_paths_are_told(score: Score) -> None:
     assert score.commands["invented"] == 0
 
 
-def test_next_to_nothing_gets_a_sound_answer(tmp_path: Path) -> None:
-    few = next(scenario for seed in range(60) if (scenario := draw(seed)).truth.habits == "tiny: equal times")
-    assert measure(few, tmp_path).false_operators == 0
+@pytest.mark.parametrize(
+    ("seed", "what"), [(66, "one request"), (80, "no address"), (117, "equal times"), (316, "one stay")]
+)
+def test_next_to_nothing_gets_a_sound_answer(seed: int, what: str, tmp_path: Path) -> None:
+    few = draw(seed)
+    assert few.truth.habits == f"tiny: {what}"
+    score = measure(few, tmp_path)
+    assert score.false_operators == 0
+    assert not {said for _, said in score.pairs} & {"absent", "implant"}
+    assert score.session_recall == 1.0
