@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from forensics.analysis._command_paths import UPLOADED
+from forensics.analysis._places import MARK, PLACE, locator_at, number_evidence
 from forensics.analysis._traffic import path_of
 from forensics.analysis._words import LOCATOR, LOOPBACK, MANY_FAILURES, locator_of, reason
 from forensics.instants import bound, moment
@@ -96,11 +97,14 @@ def _of_loopback(db: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, Tie]]:
 
 def _moments(db: duckdb.DuckDBPyConnection) -> Iterator[tuple[datetime, str, int, str]]:
     """Yield the moments at which whoever was connected did something an operator does."""
+    number_evidence(db)
     births = _rows(
         db,
-        f"""SELECT min(e.time) AS time, arg_min({_E}, (e.time, {_FURTHER})) AS locator
-        FROM events e JOIN endpoints p ON p.path = {path_of("e.url_path")}
-        WHERE p.kind = 'c2' AND e.http_response_status_code < 400 GROUP BY p.path ORDER BY ALL""",
+        f"""SELECT time, {locator_at("place", "mark", line=False)} AS locator FROM (
+            SELECT min(e.time) AS time, min({PLACE}) AS place, arg_min({MARK}, {PLACE}) AS mark
+            FROM events e JOIN _evidence_numbers USING (evidence_id) JOIN endpoints p ON p.path = {path_of("e.url_path")}
+            WHERE p.kind = 'c2' AND e.http_response_status_code < 400 GROUP BY p.path)
+        ORDER BY ALL""",
     )
     if not births:
         return
