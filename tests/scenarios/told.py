@@ -17,7 +17,8 @@ How often the analysis is right on invented servers. Two generators draw them, e
 - **other** (`tests/other_servers/`) was written without knowledge of them, from public reports and Microsoft's and Tomcat's documents: exits that
   change within a session, operators who never use RDP, scripts hidden in a rightful application, victims that sleep, die or share one address,
   monitors and polling customers that look like implants, sandboxes, owners who work on while the operator does. Its figures before any rule
-  was changed for what it showed stand below as well.
+  was changed for what it showed stand below as well; since then it also draws new versions of an application, and some of its truths were
+  corrected (shared exits without an act of the operator's, the moment of a crash, which no log tells).
 
 The servers are synthetic, so these figures say how the rules hold up under other habits; they are no promise about a real server. An
 address or a moment that none of the seized logs shows is not asked for. Written by `python benchmarks/accuracy.py {count} {first} --write`
