@@ -267,6 +267,9 @@ def test_an_access_log_that_ends_long_before_the_rest_says_so(case) -> None:
     (row,) = gaps(made, "ends_early")
     assert row["since"] == at(23 * 60 + 20)
     assert row["detail"].startswith("the Tomcat access log ends 2 days 23 hours 40 minutes before the last event of")
+    last_line, last_event = row["locators"].split(";")
+    assert last_line.startswith(f"{row['evidence_id']}:")
+    assert not last_event.startswith(f"{row['evidence_id']}:")
 
 
 def coverage(case: Case) -> dict[str, dict[str, Any]]:

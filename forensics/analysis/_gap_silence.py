@@ -109,10 +109,12 @@ def silences(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
         }
 
 
-def _at(db: duckdb.DuckDBPyConnection, when: datetime, order: str) -> list[str]:
+def _at(db: duckdb.DuckDBPyConnection, when: datetime, order: str, evidence_id: str = "") -> list[str]:
+    """Return the locator of the first or last event of a moment, in one file if that is named."""
+    there = f"AND evidence_id = '{evidence_id}'" if evidence_id else ""
     found = rows(
         db,
-        f"SELECT {LOCATOR} AS locator FROM events WHERE time = TIMESTAMPTZ '{when.isoformat()}' "
+        f"SELECT {LOCATOR} AS locator FROM events WHERE time = TIMESTAMPTZ '{when.isoformat()}' {there} "
         f"ORDER BY evidence_id {order}, log_offset {order} LIMIT 1",
     )
     return [row["locator"] for row in found]
@@ -171,6 +173,7 @@ def ends(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
                 "until": end,
                 "detail": f"the {_named(log)} ends {lasted(end - last)} before the last event of the case: it was stopped, or later files are not here",
                 "confidence": "almost certain",
+                "proofs": [*_at(db, last, "DESC", listed[-1]["last_file"]), *_at(db, end, "DESC")],
             }
 
 
@@ -194,7 +197,7 @@ def _begins_late(db: duckdb.DuckDBPyConnection, first: Row) -> Iterator[Row]:
                 "detail": f"the {_WEB} begins {lasted(first['first'] - row['time'])} after the first trace of Tomcat: nothing was asked, "
                 "or earlier files were removed or not collected",
                 "confidence": "likely",
-                "proofs": [row["locator"]],
+                "proofs": [row["locator"], *_at(db, first["first"], "ASC", first["first_file"])],
             }
 
 

@@ -55,7 +55,7 @@ def _pool(work: Callable[[J], R], first: list[J], rest: Iterator[J], workers: in
     if "forkserver" in methods:
         context.set_forkserver_preload([_START, "forensics.parse", "forensics.parsers._loaded"])
     lend()
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=import_module, initargs=(_START,))
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_ready, initargs=(dict(os.environ),))
     waiting: deque[Future[R]] = deque()
     try:
         for job in chain(first, rest):
@@ -73,6 +73,13 @@ def _pool(work: Callable[[J], R], first: list[J], rest: Iterator[J], workers: in
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _ready(environment: dict[str, str]) -> None:
+    """Begin a worker with the environment of now: the fork server has that of the first analysis of its process."""
+    os.environ.clear()
+    os.environ.update(environment)
+    import_module(_START)
 
 
 @contextmanager
