@@ -6,6 +6,7 @@ origins carry `!!`, roles and confidence are words.
 
 from __future__ import annotations
 
+import json
 from datetime import date, datetime
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
@@ -49,7 +50,7 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "rarities": ("kind", "value", "source_ip", "role", "first_seen", "among", "because"),
     "zones": ("offset", "clock", "fit", "candidate", "active_days", "lunch_dip", "rest_days", "client_sessions", "zones"),
     "gaps": ("kind", "since", "until", "evidence_id", "detail", "cannot_know"),
-    "coverage": ("log", "label", "first_seen", "last_seen", "events", "numbers_missing", "silent_hours", "missing_days", "notes", "cannot_know"),
+    "coverage": ("log", "evidence_id", "first_seen", "last_seen", "events", "notes", "cannot_know"),
     "milestones": ("milestone", "time", "source_ip", "detail", "confidence", "locators"),
 }  # fmt: skip
 """What a screen shows of a table; csv and jsonl give all of it."""
@@ -182,7 +183,11 @@ def columns(names: Sequence[str], rows: Sequence[Row], width: int) -> Iterator[R
 
 
 def _marked(name: str, row: Row) -> str:
+    if name == "because":
+        return "; ".join(shown(one["sentence"]) for one in json.loads(row[name] or "[]"))
     text = cell_text(row[name])
+    if name == "log":
+        return text.removeprefix("Microsoft-Windows-").removesuffix("/Operational")
     return f"!! {text}" if name == "rare_grade" and text else text
 
 

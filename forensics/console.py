@@ -250,9 +250,12 @@ def draw_identified(plan: Sequence[Identified]) -> None:
     _table(("file", "parser", "sure", "why"), rows)
 
 
-def draw_formats(parsers: Sequence[Parser]) -> None:
-    """Draw the log formats and what each cannot know."""
-    _table(("format", "title", "cannot know"), [[p.name, p.title, p.cannot_know] for p in parsers])
+def draw_formats(parsers: Sequence[Parser], samples: Mapping[str, str]) -> None:
+    """Draw the log formats, the packaged sample of each, and what each cannot know."""
+    _table(
+        ("format", "title", "sample", "cannot know"),
+        [[p.name, p.title, shown(samples.get(p.name, "")), p.cannot_know] for p in parsers],
+    )
 
 
 def draw_shown(found: Shown, locator: str) -> None:

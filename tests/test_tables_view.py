@@ -12,6 +12,7 @@ import pytest
 from output_scan import forbidden
 
 from forensics.case import Case
+from forensics.parsers import parsers
 
 COMMANDS = ("timeline", "sources", "sessions", "findings")
 
@@ -53,6 +54,26 @@ def test_a_session_is_a_tree_of_its_stays_each_with_its_locator(demo_case: Case)
 
 def test_findings_say_where_they_stand(demo_case: Case) -> None:
     assert "E0014:634992+496#2178 and " in said(demo_case, "findings")
+
+
+def test_reasons_stand_as_sentences_and_logs_by_their_short_names(demo_case: Case) -> None:
+    rarities, coverage = said(demo_case, "rarities", width=160), said(demo_case, "coverage", width=160)
+    assert "announces no more than" in rarities
+    assert '"sentence"' not in rarities
+    assert "\nTerminalServices-Local" in coverage
+    assert "cannot know" in coverage
+
+
+def test_every_format_is_listed_with_a_packaged_sample() -> None:
+    listed = subprocess.run(
+        [sys.executable, "-m", "forensics", "formats"],
+        env={**os.environ, "COLUMNS": "300"},
+        capture_output=True,
+        check=True,
+    ).stdout.decode()
+    for name in parsers():
+        (line,) = (line for line in listed.splitlines() if line.startswith(f"{name} "))
+        assert any(place in line for place in ("Formats/", "Tomcat/", "Windows/")), line
 
 
 @pytest.mark.parametrize("command", COMMANDS)

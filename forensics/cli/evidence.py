@@ -37,12 +37,19 @@ def identify(
 
 
 def formats() -> None:
-    """List the log formats that c2trail reads, and what each cannot know."""
+    """List the log formats that c2trail reads, a packaged sample of each, and what each cannot know."""
     from forensics import console
+    from forensics.evidence.find import find
+    from forensics.identify import identify as claims
+    from forensics.packaged import sample_evidence, sample_formats
     from forensics.parsers import parsers
 
     with orderly():
-        console.draw_formats(list(parsers().values()))
+        samples: dict[str, str] = {}
+        for item in claims(find([*sample_evidence(), sample_formats()]).evidence):
+            if item.parser is not None:
+                samples.setdefault(item.parser.name, item.evidence.label)
+        console.draw_formats(list(parsers().values()), samples)
 
 
 COMMANDS: Final = {"identify": identify, "formats": formats}
