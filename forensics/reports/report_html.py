@@ -9,6 +9,7 @@ from forensics.reports._html.sections import LISTINGS
 _NEEDS = (
     *("run", "witnesses", "evidence", "ledger", "rejects", "sources", "sessions", "timeline", "milestones", "findings"),
     *("chain", "links", "endpoints", "victims", "beacons", "hours", "zones", "coverage", "registrations"),
+    *("gaps", "hops", "people", "rarities", "source_windows"),
 )
 
 REPORT = Report(
