@@ -69,7 +69,11 @@ def blocks(stream: Stream) -> Iterator[Block | LongLine]:
 
 
 def _block(buffer: bytearray, end: int, offset: int, *, torn: bool) -> Block:
-    del buffer[end:]
+    try:
+        del buffer[end:]
+    except BufferError:
+        # A profiler that samples frames, as Dask's workers have, can still hold a view of it.
+        buffer = buffer[:end]
     if torn:
         buffer += b"\n"
     size = len(buffer) - PAD
