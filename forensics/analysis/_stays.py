@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from forensics.analysis._united import United
 from forensics.instants import bound, moment
 
 if TYPE_CHECKING:
@@ -53,16 +54,12 @@ def stays(db: duckdb.DuckDBPyConnection) -> list[Stay]:
 
 def operators(known: list[Stay]) -> dict[str, str]:
     """Group addresses: those of one session, and those whose clients share a machine name, are one operator's, O1 the first."""
-    parent: dict[str, str] = {}
-
-    def root(node: str) -> str:
-        while parent.setdefault(node, node) != node:
-            node = parent[node]
-        return node
-
+    tied = United()
     for stay in known:
         address = f"ip {stay.source_ip}"
         for tie in (f"session {stay.session_uid}", f"name {stay.client_name.lower()}" if stay.client_name else address):
-            parent[root(tie)] = root(address)
+            tied.tie(tie, address)
     numbers: dict[str, str] = {}
-    return {stay.source_ip: numbers.setdefault(root(f"ip {stay.source_ip}"), f"O{len(numbers) + 1}") for stay in known}
+    return {
+        stay.source_ip: numbers.setdefault(tied.group(f"ip {stay.source_ip}"), f"O{len(numbers) + 1}") for stay in known
+    }

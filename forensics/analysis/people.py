@@ -17,6 +17,7 @@ from forensics.analysis._command_paths import UPLOADED
 from forensics.analysis._places import locator_at
 from forensics.analysis._ties import Tie, ties
 from forensics.analysis._traffic import count_traffic, path_of
+from forensics.analysis._united import United
 from forensics.analysis._words import because, reason
 from forensics.answers import PEOPLE
 from forensics.model import CONFIDENCES, Rule
@@ -101,22 +102,16 @@ def _run(db: duckdb.DuckDBPyConnection) -> pa.Table:
 
 def _persons(sessions: list[Row]) -> list[_Person]:
     """Unite sessions that share an address or a client's machine name, in order of their first."""
-    parent: dict[str, str] = {}
-
-    def root(node: str) -> str:
-        while parent.setdefault(node, node) != node:
-            node = parent[node]
-        return node
-
+    tied = United()
     for row in sessions:
         mine = f"session {row['session_uid']}"
         marks = [f"ip {one}" for one in row["source_ips"].split(";") if _is_origin(one)]
         marks += [f"name {row['client_name'].lower()}"] if row["client_name"] else []
         for mark in marks:
-            parent[root(mark)] = root(mine)
+            tied.tie(mark, mine)
     out: dict[str, _Person] = {}
     for row in sessions:
-        out.setdefault(root(f"session {row['session_uid']}"), _Person()).sessions.append(row)
+        out.setdefault(tied.group(f"session {row['session_uid']}"), _Person()).sessions.append(row)
     return list(out.values())
 
 
