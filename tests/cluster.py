@@ -1,12 +1,14 @@
-"""A Dask cluster of real processes on this machine, and the bytes of a case to hold against another's."""
+"""A Dask cluster of real processes on this machine."""
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -43,6 +45,18 @@ class Cluster:
             "--no-dashboard", "--death-timeout", "60", "--local-directory", str(self.folder), **env,
         )  # fmt: skip
 
+    def killing(self, worker: subprocess.Popen[bytes], told: list[int]) -> Callable[[str, int], None]:
+        """Return a progress that keeps in `told` what each part read, and kills a worker when five are done."""
+
+        def progress(stage: str, done: int) -> None:
+            if stage == "reading":
+                told.append(done)
+                if len(told) == 5:
+                    worker.send_signal(signal.SIGKILL)
+                    worker.wait()
+
+        return progress
+
     def stop(self) -> None:
         for process in reversed(self.processes):
             process.terminate()
@@ -52,11 +66,3 @@ class Cluster:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-
-
-def digests(folder: Path) -> dict[str, bytes]:
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != "audit.jsonl"
-    }

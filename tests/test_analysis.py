@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from evtx_writer import Event, Type, write_evtx
+from seized import by_time, seize
 
 import forensics
 from forensics.case import Case
@@ -103,15 +104,7 @@ def case(tmp_path: Path):
     """Analyse event logs, one file a channel, and access-log lines."""
 
     def analysed(events: Iterable[Event], lines: Iterable[str] = ()) -> Case:
-        folder = tmp_path / "seized"
-        folder.mkdir()
-        channels: dict[str, list[Event]] = {}
-        for event in sorted(events, key=lambda e: e.time):
-            channels.setdefault(event.channel, []).append(event)
-        for number, listed in enumerate(channels.values()):
-            (folder / f"{number}.evtx").write_bytes(write_evtx(listed))
-        if lines:
-            (folder / "access_log").write_text("".join(f"{line}\n" for line in lines))
+        folder = seize(tmp_path / "seized", by_time(events), {"access_log": lines} if lines else {})
         return forensics.analyze(folder, out=tmp_path / "case", workers=1)
 
     return analysed

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from evtx_writer import Event, write_evtx
 from report_reading import read
+from seized import by_time, seize
 from test_analysis import FIRST, at, core, lsm, refused, request, security
 from test_words import slips
 from typer.testing import CliRunner, Result
@@ -54,13 +55,7 @@ CASES: dict[str, Callable[[], tuple[list[Event], list[str]]]] = {
 def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
     folder = tmp_path_factory.mktemp("seized")
     events, lines = CASES[request.param]()
-    channels: dict[str, list[Event]] = {}
-    for event in sorted(events, key=lambda one: one.time):
-        channels.setdefault(event.channel, []).append(event)
-    for number, listed in enumerate(channels.values()):
-        (folder / f"{number}.evtx").write_bytes(write_evtx(listed))
-    if lines:
-        (folder / "access_log").write_text("".join(f"{line}\n" for line in lines))
+    seize(folder, by_time(events), {"access_log": lines} if lines else {})
     return forensics.analyze(folder, out=tmp_path_factory.mktemp("cases") / "case", workers=1)
 
 

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from case_contents import contents
 
 import forensics
 from forensics.case import Case
@@ -41,14 +42,6 @@ def events(case: Case) -> int:
     return int(case.manifest["ledger"]["events"]["records"])
 
 
-def digests(folder: Path) -> dict[str, str]:
-    return {
-        p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest()
-        for p in sorted(folder.rglob("*"))
-        if p.is_file() and p.name != "audit.jsonl"
-    }
-
-
 def test_an_existing_folder_is_never_overwritten(tmp_path: Path) -> None:
     source = log(tmp_path / "access_log")
     (tmp_path / "case").mkdir()
@@ -62,7 +55,7 @@ def test_an_equals_sign_in_the_path_of_a_case_is_no_column(tmp_path: Path) -> No
     """DuckDB would take `year=2017` in the path of a Parquet file for a column of its rows."""
     plain = forensics.analyze(log(tmp_path / "access_log"), out=tmp_path / "plain", workers=1)
     odd = forensics.analyze(tmp_path / "access_log", out=tmp_path / "year=2017" / "case=1", workers=1)
-    assert digests(odd.folder) == digests(plain.folder)
+    assert contents(odd.folder) == contents(plain.folder)
 
 
 def test_force_replaces_a_case_and_nothing_else(tmp_path: Path) -> None:
@@ -95,7 +88,7 @@ def test_a_failure_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_the_manifest_names_every_file_with_its_hash(demo_case: Case) -> None:
     listed = {name: facts["sha256"] for name, facts in demo_case.manifest["files"].items()}
-    present = digests(demo_case.folder)
+    present = {name: hashlib.sha256(data).hexdigest() for name, data in contents(demo_case.folder).items()}
     present.pop("manifest.json")
     assert listed == present
 
@@ -148,7 +141,7 @@ def test_the_same_case_comes_out_whatever_the_hash_seed_zone_workers_and_order(t
         env = {"PYTHONHASHSEED": seed, "TZ": zone, "LC_ALL": "C.UTF-8" if number else "C"}
         done = run("analyze", *folders[::order], "-o", out, "--workers", workers, cwd=tmp_path, env=env)
         assert done.returncode == 0, done.stderr
-        seen.append(digests(out))
+        seen.append(contents(out))
     assert seen[0] == seen[1]
 
 
@@ -161,7 +154,7 @@ def test_parts_of_one_file_read_by_many_workers_are_the_same_as_by_one(
     source.write_bytes(b"".join(LINE.replace(b"/a.jsp", b"/%d.jsp" % i) for i in range(3000)))
     one = forensics.analyze(source, out=tmp_path / "one", workers=1)
     two = forensics.analyze(source, out=tmp_path / "two", workers=2)
-    assert digests(one.folder) == digests(two.folder)
+    assert contents(one.folder) == contents(two.folder)
     assert len(list((one.folder / "tables" / "events").iterdir())) > 5
     table = one.table("events")
     assert table.column("log_ordinal").to_pylist() == list(range(1, 3001))
@@ -307,10 +300,10 @@ def test_a_question_in_sql_reads_the_case_and_nothing_else_and_writes_nowhere(
         "tables": demo_case.folder / "tables",
         "manifest": demo_case.folder / "manifest.json",
     }
-    before = digests(demo_case.folder)
+    before = contents(demo_case.folder)
     with pytest.raises(UsageError):
         list(sql(demo_case, query.format(**places)))
-    assert digests(demo_case.folder) == before
+    assert contents(demo_case.folder) == before
     assert not (tmp_path / "x").exists()
 
 

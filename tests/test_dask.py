@@ -12,7 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from cluster import Cluster, digests
+from case_contents import contents
+from cluster import Cluster
 from typer.testing import CliRunner
 
 import forensics
@@ -27,13 +28,6 @@ from forensics.reading import read
 pytest.importorskip("distributed")
 
 LINE = b'192.0.2.%d - - [18/Jan/2017:10:%02d:%02d +0100] "GET /%d.jsp HTTP/1.1" 200 %d\n'
-
-
-@pytest.fixture
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    made = Cluster(tmp_path_factory.mktemp("cluster"))
-    yield made
-    made.stop()
 
 
 @pytest.fixture
@@ -57,17 +51,10 @@ def test_a_worker_killed_in_mid_run_costs_nothing_and_doubles_nothing(
     address = cluster.scheduler()
     first, _ = cluster.worker(), cluster.worker()
     told: list[int] = []
-
-    def progress(stage: str, done: int) -> None:
-        if stage == "reading":
-            told.append(done)
-            if len(told) == 5:
-                first.send_signal(signal.SIGKILL)
-                first.wait()
-
+    progress = cluster.killing(first, told)
     there = forensics.analyze(evidence, out=tmp_path / "dask", scheduler=address, progress=progress)
     assert first.returncode == -signal.SIGKILL
-    assert digests(there.folder) == digests(here.folder)
+    assert contents(there.folder) == contents(here.folder)
     assert len(told) == len(list((here.folder / "tables" / "events").iterdir()))
     assert sum(told) == sum(row["stream_size"] for row in here.table("evidence").to_pylist() if row["parser"])
 
@@ -81,18 +68,18 @@ def test_rows_of_an_earlier_case_are_taken_here_while_workers_read_what_was_adde
     (evidence / "access_log.2017-01-17.txt").write_bytes(LINE % (1, 2, 3, 4, 5) * 3000)
     there = forensics.analyze(evidence, out=tmp_path / "case", scheduler=address, update=True)
     here = forensics.analyze(evidence, out=tmp_path / "local", workers=1)
-    assert digests(there.folder) == digests(here.folder)
+    assert contents(there.folder) == contents(here.folder)
     assert '"unchanged": true' in (there.folder / "audit.jsonl").read_text()
 
 
 def test_no_scheduler_is_one_clear_line_and_the_older_case_stands(evidence: Path, tmp_path: Path) -> None:
     case = forensics.analyze(evidence, out=tmp_path / "case", workers=1)
-    before = digests(case.folder)
+    before = contents(case.folder)
     command = ["analyze", str(evidence), "-o", str(case.folder), "--force", "--engine", "dask"]
     done = CliRunner().invoke(app, [*command, "--scheduler", "tcp://127.0.0.1:9"])
     assert done.exit_code == ClusterError.exit_code
     assert "no Dask scheduler answers at tcp://127.0.0.1:9" in done.output
-    assert digests(case.folder) == before
+    assert contents(case.folder) == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["case", "seized"]
 
 

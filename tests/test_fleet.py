@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from case_contents import contents
 from typer.testing import CliRunner
 
 import forensics
@@ -34,14 +35,6 @@ def seized(tmp_path: Path) -> Path:
     return folder
 
 
-def digests(folder: Path) -> dict[str, bytes]:
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != "audit.jsonl"
-    }
-
-
 def table(out: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO((out / "fleet.csv").read_text())))
 
@@ -55,7 +48,7 @@ def test_each_server_gets_the_case_it_would_get_alone(seized: Path, tmp_path: Pa
     ]  # fmt: skip
     assert sorted(told) == [one.server for one in outcomes]
     alone = forensics.analyze(seized / "alpha", out=tmp_path / "alone", workers=1)
-    assert digests(tmp_path / "out" / "alpha") == digests(alone.folder)
+    assert contents(tmp_path / "out" / "alpha") == contents(alone.folder)
     rows = table(tmp_path / "out")
     assert list(rows[0]) == list(COLUMNS)
     assert rows[0]["server"] == "'=beta"
@@ -70,7 +63,7 @@ def test_a_large_server_is_analysed_alone_to_the_same_case(
     fleet(seized, tmp_path / "small", workers=1)
     monkeypatch.setattr(module, "LARGE_SERVER", len(LINE) * 4)
     fleet(seized, tmp_path / "large", workers=1)
-    assert digests(tmp_path / "small") == digests(tmp_path / "large")
+    assert contents(tmp_path / "small") == contents(tmp_path / "large")
 
 
 def test_a_fleet_is_not_overwritten_and_goes_on_where_it_was(seized: Path, tmp_path: Path) -> None:

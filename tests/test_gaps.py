@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from evtx_reading import session
 from evtx_writer import Event, Type, write_evtx
+from seized import seize
 from test_analysis import FIRST, SECOND, at, core, crash, lsm, request, security
 
 import forensics
@@ -55,15 +56,7 @@ def case(tmp_path: Path):
     """Analyse event logs, one file a channel, and files of access-log lines by their names."""
 
     def analysed(events: Iterable[Event] = (), files: dict[str, list[str]] | None = None) -> Case:
-        folder = tmp_path / "seized"
-        folder.mkdir()
-        channels: dict[str, list[Event]] = {}
-        for event in events:
-            channels.setdefault(event.channel, []).append(event)
-        for number, listed in enumerate(channels.values()):
-            (folder / f"{number}.evtx").write_bytes(write_evtx(listed))
-        for name, lines in (files or {}).items():
-            (folder / name).write_text("".join(f"{line}\n" for line in lines))
+        folder = seize(tmp_path / "seized", events, files or {})
         return forensics.analyze(folder, out=tmp_path / "case", workers=1)
 
     return analysed

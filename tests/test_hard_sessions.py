@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from evtx_writer import Event, Type, write_evtx
+from evtx_writer import Event, Type
+from seized import seize
 from test_analysis import FIRST, SECOND, at, core, logon, lsm, request, security
 
 import forensics
@@ -21,15 +22,7 @@ def case(tmp_path: Path):
     """Analyse event logs, one file a channel, records in the order given (as a log is written, whatever the clock says)."""
 
     def analysed(events: Iterable[Event], lines: Iterable[str] = ()) -> Case:
-        folder = tmp_path / "seized"
-        folder.mkdir()
-        channels: dict[str, list[Event]] = {}
-        for event in events:
-            channels.setdefault(event.channel, []).append(event)
-        for number, listed in enumerate(channels.values()):
-            (folder / f"{number}.evtx").write_bytes(write_evtx(listed))
-        if lines:
-            (folder / "access_log").write_text("".join(f"{line}\n" for line in lines))
+        folder = seize(tmp_path / "seized", events, {"access_log": lines} if lines else {})
         return forensics.analyze(folder, out=tmp_path / "case", workers=1)
 
     return analysed

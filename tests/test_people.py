@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from evtx_writer import Event, write_evtx
+from evtx_writer import Event
+from seized import by_time, seize
 from test_analysis import FIRST, SECOND, lsm, refused, request
 from test_command_paths import OLD, beacons, people
 
@@ -18,14 +19,7 @@ DAY = 24 * 60
 
 
 def analysed(folder: Path, events: Iterable[Event], lines: Iterable[str]) -> Case:
-    seized = folder / "seized"
-    seized.mkdir()
-    channels: dict[str, list[Event]] = {}
-    for event in sorted(events, key=lambda e: e.time):
-        channels.setdefault(event.channel, []).append(event)
-    for number, listed in enumerate(channels.values()):
-        (seized / f"{number}.evtx").write_bytes(write_evtx(listed))
-    (seized / "access_log").write_text("".join(f"{line}\n" for line in lines))
+    seized = seize(folder / "seized", by_time(events), {"access_log": lines})
     return forensics.analyze(seized, out=folder / "case", workers=1)
 
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster import Cluster, digests
+from case_contents import contents
+from cluster import Cluster
 from object_store import SECRET, Server, point_to
 from typer.testing import CliRunner
 
@@ -77,19 +78,12 @@ def test_the_case_is_that_of_the_same_files_on_disk_and_no_secret_enters_it(
 ) -> None:
     here = forensics.analyze(seized, out=tmp_path / "disk", workers=1)
     there = forensics.analyze("s3://evidence/seized/", out=tmp_path / "store", workers=2)
-    assert digests(there.folder) == digests(here.folder)
+    assert contents(there.folder) == contents(here.folder)
     audit = (there.folder / "audit.jsonl").read_text()
     assert '"path": "s3://evidence/seized/logs/access_log.2017-01-18.txt"' in audit
     assert put.info("evidence/seized/notes.txt")["ETag"].strip('"') in audit
     for path in there.folder.rglob("*"):
         assert not path.is_file() or (SECRET.encode() not in path.read_bytes() and b"tester" not in path.read_bytes())
-
-
-@pytest.fixture
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    made = Cluster(tmp_path_factory.mktemp("cluster"))
-    yield made
-    made.stop()
 
 
 def test_workers_of_a_cluster_open_the_store_themselves_and_one_may_be_killed(
@@ -101,17 +95,10 @@ def test_workers_of_a_cluster_open_the_store_themselves_and_one_may_be_killed(
     address = cluster.scheduler()
     first, _ = cluster.worker(), cluster.worker()
     told: list[int] = []
-
-    def progress(stage: str, done: int) -> None:
-        if stage == "reading":
-            told.append(done)
-            if len(told) == 5:
-                first.send_signal(signal.SIGKILL)
-                first.wait()
-
+    progress = cluster.killing(first, told)
     there = forensics.analyze("s3://evidence/seized", out=tmp_path / "dask", scheduler=address, progress=progress)
     assert first.returncode == -signal.SIGKILL
-    assert digests(there.folder) == digests(here.folder)
+    assert contents(there.folder) == contents(here.folder)
     assert SECRET not in "".join(log.read_text() for log in cluster.folder.glob("log*"))
 
 

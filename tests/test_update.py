@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from case_contents import contents
 from typer.testing import CliRunner
 
 import forensics
@@ -38,14 +39,6 @@ def evidence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def digests(folder: Path) -> dict[str, bytes]:
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != "audit.jsonl"
-    }
-
-
 def audit(case: forensics.Case, action: str) -> list[dict[str, object]]:
     lines = [json.loads(line) for line in (case.folder / "audit.jsonl").read_bytes().splitlines()]
     return [line for line in lines if line["action"] == action]
@@ -65,7 +58,7 @@ def updated(evidence: Path, tmp_path: Path, **more: object) -> tuple[forensics.C
         case = forensics.analyze(evidence, out=tmp_path / "case", workers=1, update=True, **more)  # type: ignore[arg-type]
     shutil.rmtree(tmp_path / "scratch", ignore_errors=True)
     scratch = forensics.analyze(evidence, out=tmp_path / "scratch", workers=1, **more)  # type: ignore[arg-type]
-    assert digests(case.folder) == digests(scratch.folder)
+    assert contents(case.folder) == contents(scratch.folder)
     return case, sorted(set(parsed))
 
 
@@ -124,7 +117,7 @@ def test_other_workers_take_over_the_same_bytes(evidence: Path, tmp_path: Path) 
     (evidence / "access_log.2017-01-10a.txt").write_bytes(log(9))
     case = forensics.analyze(evidence, out=tmp_path / "case", workers=2, update=True)
     scratch = forensics.analyze(evidence, out=tmp_path / "scratch", workers=1)
-    assert digests(case.folder) == digests(scratch.folder)
+    assert contents(case.folder) == contents(scratch.folder)
 
 
 def test_what_was_taken_away_is_gone(evidence: Path, tmp_path: Path) -> None:
@@ -149,10 +142,10 @@ def test_a_case_that_was_tampered_with_gives_nothing_and_stands(evidence: Path, 
     case = forensics.analyze(evidence, out=tmp_path / "case", workers=1)
     part = next((case.folder / "tables" / "events").iterdir())
     part.write_bytes(part.read_bytes()[:-1] + b"X")
-    before = digests(case.folder)
+    before = contents(case.folder)
     with pytest.raises(EvidenceChangedError, match="nothing is taken from such a case"):
         forensics.analyze(evidence, out=tmp_path / "case", workers=1, update=True)
-    assert digests(case.folder) == before
+    assert contents(case.folder) == before
 
 
 def test_an_update_of_no_case_is_an_analysis(evidence: Path, tmp_path: Path) -> None:
