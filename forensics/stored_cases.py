@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from contextlib import contextmanager, suppress
 from shutil import rmtree
 from typing import TYPE_CHECKING, Any, Final
@@ -18,13 +19,14 @@ from forensics.case import AUDIT, MANIFEST, Case, digest
 from forensics.case import open_case as open_on_disk
 from forensics.errors import EvidenceChangedError, EvidenceError, OutputError, StoreError, UsageError
 from forensics.evidence.open import Url, connect, place, told
-from forensics.publishing import folder_draft
+from forensics.publishing import folder_draft, scratch, sweep
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 _UNFINISHED: Final = ".unfinished"
+_SMALL_TABLE: Final = re.compile(r"tables/[a-z_]+\.parquet")
 
 
 def open_case(where: Path | str) -> Case:
@@ -59,34 +61,94 @@ def home(target: Path | Url, *, evidence: Iterable[Path | Url], force: bool, upd
     """
     if not isinstance(target, Url):
         return target
-    for one in evidence:
-        if isinstance(one, Url) and f"{target}/".startswith(f"{one}/"):
-            raise OutputError(
-                f"{target} lies inside the evidence {one}; nothing is ever written there: choose another place with -o"
-            )
-    with _writing(target):
-        held = _objects(target)
-    if MANIFEST in held:
-        if not (force or update):
-            raise OutputError(f"{target} exists; choose another name with -o, or --force to replace a case")
-        if update:
-            _fetched(target)
-    elif held and _UNFINISHED not in held:
-        raise OutputError(f"{target} exists and is no case of c2trail; --force replaces cases only")
+    outside(target, evidence)
+    if _replaced(target, force=force or update) and update:
+        _fetched(target)
     copy = _copy_of(target)
     copy.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     return copy
 
 
-def upload(case: Case, target: Url) -> None:
+@contextmanager
+def passing(target: Path | Url) -> Iterator[Path]:
+    """Give the folder to build a case in, which may replace one: the path itself, or for a store one that goes with the block.
+
+    When the block ends well the case is put into the store, and no copy stays here. OutputError as `home` and `upload`.
+    """
+    if not isinstance(target, Url):
+        yield target
+        return
+    _replaced(target, force=True)
+    copy = _copy_of(target)
+    sweep(copy)
+    with scratch(copy) as hidden:
+        folder = hidden / target.name
+        yield folder
+        upload(open_on_disk(folder), target, kept=False)
+
+
+def small_tables(source: Url, folder: Path) -> Case | None:
+    """Fetch the manifest of a case in a store, and its tables that are one file, into `folder`; None if there is no case.
+
+    What was fetched there before is kept as long as the manifest is the same.
+    What counts records one by one (events, rejects, skips) seems empty then: no command is to be run on it.
+    EvidenceChangedError if an object is not what the manifest says.
+    """
+    store = connect()
+    try:
+        with told(source):
+            manifest: bytes = store.cat_file(f"{source.path}/{MANIFEST}")
+    except EvidenceError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return None
+        raise
+    copy = folder / source.name
+    with suppress(OSError):
+        if (copy / MANIFEST).read_bytes() == manifest:
+            return open_on_disk(copy)
+    rmtree(copy, ignore_errors=True)
+    said = {name: digest for name, digest in _said(source, manifest).items() if _SMALL_TABLE.fullmatch(name)}
+    copy.mkdir()
+    _get(store, source, list(said), copy)
+    _check(source, said, copy)
+    (copy / MANIFEST).write_bytes(manifest)
+    return open_on_disk(copy)
+
+
+def outside(target: Url, evidence: Iterable[Path | Url]) -> None:
+    """Raise OutputError if what is to be written lies among the evidence."""
+    for one in evidence:
+        if isinstance(one, Url) and f"{target}/".startswith(f"{one}/"):
+            raise OutputError(
+                f"{target} lies inside the evidence {one}; nothing is ever written there: choose another place with -o"
+            )
+
+
+def _replaced(target: Url, *, force: bool) -> bool:
+    """Say whether a case of that name is there to be replaced; OutputError if it must not be, or something else is there."""
+    with writing(target):
+        held = _objects(target)
+    if any(name.endswith(f"/{MANIFEST}") for name in held):
+        raise OutputError(f"{target} holds cases, and is none; give the new one a name of its own with -o")
+    if MANIFEST in held:
+        if not force:
+            raise OutputError(f"{target} exists; choose another name with -o, or --force to replace a case")
+        return True
+    if held and _UNFINISHED not in held:
+        raise OutputError(f"{target} exists and is no case of c2trail; --force replaces cases only")
+    return False
+
+
+def upload(case: Case, target: Url, *, kept: bool = True) -> None:
     """Put a case where nothing is, or an older one: its manifest goes first, the new one comes last.
 
-    OutputError if the store fails; the case on disk stays whole, and what reached the store is no case.
+    OutputError if the store fails; the case on disk stays whole, and what reached the store is no case. `kept` if the
+    analyst will find it on disk.
     """
     store = connect()
     names = [path.relative_to(case.folder).as_posix() for path in sorted(case.folder.rglob("*")) if path.is_file()]
     others = [name for name in names if name != MANIFEST]
-    with _writing(target, f"; the case lies whole at {case.folder}"):
+    with writing(target, f"; the case lies whole at {case.folder}" if kept else ""):
         held = _objects(target)
         store.pipe_file(f"{target.path}/{_UNFINISHED}", b"")
         if MANIFEST in held:
@@ -129,7 +191,9 @@ def _fetched(source: Url, *, fresh: bool = False) -> Path:
         with folder_draft(folder) as hidden:
             _get(store, source, names, hidden)
             if not fresh:
-                _check(source, manifest, hidden)
+                _check(source, {MANIFEST: hashlib.sha256(manifest).hexdigest(), **_said(source, manifest)}, hidden)
+                if not (hidden / AUDIT).is_file():
+                    raise EvidenceChangedError(f"{source}/{AUDIT} is missing; see c2trail verify {source}")
     except OSError as error:
         raise OutputError(
             f"{source} cannot be copied to {error.filename or folder} ({error.strerror or error})"
@@ -146,18 +210,20 @@ def _get(store: Any, source: Url, names: list[str], folder: Path) -> None:  # no
         store.get([f"{source.path}/{name}" for name in names], [str(folder / name) for name in names])
 
 
-def _check(source: Url, manifest: bytes, folder: Path) -> None:
+def _said(source: Url, manifest: bytes) -> dict[str, str]:
+    """Return the hash of every file of a case by its name."""
     try:
-        files = {name: facts["sha256"] for name, facts in json.loads(manifest)["files"].items()}
+        return {name: facts["sha256"] for name, facts in json.loads(manifest)["files"].items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise EvidenceChangedError(f"{source}/{MANIFEST} is not what was written ({error}); analyse again") from error
-    for name, said in [(MANIFEST, hashlib.sha256(manifest).hexdigest()), *sorted(files.items())]:
+
+
+def _check(source: Url, said: Mapping[str, str], folder: Path) -> None:
+    for name, expected in sorted(said.items()):
         path = folder / name
         # What a manifest names is not looked for outside of what was fetched.
-        if not path.resolve().is_relative_to(folder.resolve()) or not path.is_file() or digest(path) != said:
+        if not path.resolve().is_relative_to(folder.resolve()) or not path.is_file() or digest(path) != expected:
             raise EvidenceChangedError(f"{source}/{name} is not what was written; see c2trail verify {source}")
-    if not (folder / AUDIT).is_file():
-        raise EvidenceChangedError(f"{source}/{AUDIT} is missing; see c2trail verify {source}")
 
 
 def _objects(url: Url) -> dict[str, int]:
@@ -167,13 +233,19 @@ def _objects(url: Url) -> dict[str, int]:
 
 
 def _copy_of(url: Url) -> Path:
-    return user_cache_path("c2trail") / "cases" / hashlib.sha256(url.encode()).hexdigest()[:16] / url.name
+    return (
+        user_cache_path("c2trail")
+        / "cases"
+        / hashlib.sha256(url.encode(errors="surrogateescape")).hexdigest()[:16]
+        / url.name
+    )
 
 
 @contextmanager
-def _writing(url: Url, left: str = "") -> Iterator[None]:
+def writing(url: Url, left: str = "", said: str = "no case was put there") -> Iterator[None]:
+    """Turn whatever a store raises into OutputError, between what it means (`said`) and what is `left` to the analyst."""
     try:
         with told(url, whole=True):
             yield
     except (EvidenceError, StoreError) as error:
-        raise OutputError(f"no case was put there: {error}{left}") from error
+        raise OutputError(f"{said}: {error}{left}") from error

@@ -29,7 +29,7 @@ LAYERS = [
     {"case", "copies", "parts", "parse", "identify", "publishing", "exports", "stored_cases"},
     {"reading"},
     {"pipeline", "query", "verifying", "places", "pseudonyms", "comparing", "earlier"},
-    {"fleet"},
+    {"fleet", "shelves"},
     {"console"},
     {"cli"},
     {"__main__", "__init__"},

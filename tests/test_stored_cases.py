@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from case_contents import contents
+from cluster import Cluster
 from object_store import Server, point_to
 from typer.testing import CliRunner
 
@@ -195,15 +197,124 @@ def test_a_store_that_cannot_be_written_to_is_told_before_any_work(
     assert not told
 
 
-def test_a_fleet_in_a_store_is_that_of_the_same_folder_on_disk(store: Any, log: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def seized(log: Path, tmp_path: Path) -> Path:
+    """Two servers of one evidence, one of another, and one without any log."""
     folder = tmp_path / "fleet"
-    for name in ("alpha", "beta"):
+    for name, data in (("alpha", log.read_bytes()), ("beta", log.read_bytes()), ("gamma", LINE % (7, 1, 2))):
         (folder / name).mkdir(parents=True)
-        (folder / name / "access_log").write_bytes(log.read_bytes())
-    store.put(str(folder), "cases/fleet", recursive=True)
+        (folder / name / "access_log").write_bytes(data)
+    (folder / "omega").mkdir()
+    (folder / "omega" / "notes.txt").write_bytes(b"no log")
+    return folder
+
+
+FLEET = "s3://cases/2017"
+
+
+def stored(store: Any, tmp_path: Path) -> dict[str, bytes]:
+    """Return the bytes of a fleet in the store, as `contents` does for one on disk."""
+    copy = tmp_path / "copied"
+    store.get("cases/2017/", str(copy), recursive=True)
+    return contents(copy)
+
+
+def test_a_fleet_in_a_store_is_that_of_the_same_folder_on_disk(store: Any, seized: Path, tmp_path: Path) -> None:
+    store.put(str(seized), "cases/fleet", recursive=True)
     store.pipe_file("cases/fleet/../access_log", b"x")
-    forensics.fleet.fleet(folder, tmp_path / "disk", workers=1)
+    forensics.fleet.fleet(seized, tmp_path / "disk", workers=1)
     found = forensics.fleet.fleet("s3://cases/fleet/", tmp_path / "store", workers=1)
-    assert [(one.server, one.status) for one in found] == [("alpha", "done"), ("beta", "done")]
-    for name in ("fleet.csv", "comparison.csv", "alpha/manifest.json", "beta/timeline.csv"):
-        assert (tmp_path / "store" / name).read_bytes() == (tmp_path / "disk" / name).read_bytes()
+    assert [(one.server, one.status) for one in found] == [
+        ("alpha", "done"), ("beta", "done"), ("gamma", "done"), ("omega", "failed"),
+    ]  # fmt: skip
+    assert contents(tmp_path / "store") == contents(tmp_path / "disk")
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_the_cases_of_a_fleet_lie_in_the_store_as_they_would_on_disk_and_no_copy_stays_here(
+    store: Any, seized: Path, tmp_path: Path, workers: str
+) -> None:
+    forensics.fleet.fleet(seized, tmp_path / "disk", workers=1)
+    code, said = run("fleet", str(seized), "-o", f"{FLEET}/", "--workers", workers)
+    assert code == 3
+    assert f"1 of 4 servers could not be read, or not whole; see {FLEET}/fleet.csv" in said
+    assert stored(store, tmp_path) == contents(tmp_path / "disk")
+    assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+    assert run("verify", f"{FLEET}/alpha", str(seized / "alpha"))[0] == 0
+    assert run("sql", f"{FLEET}/beta", "SELECT count(*) AS n FROM events", "--format", "jsonl") == (0, '{"n": 50}')
+
+
+def test_a_fleet_in_a_store_is_not_written_over_and_goes_on_where_it_was(
+    store: Any, seized: Path, tmp_path: Path
+) -> None:
+    forensics.fleet.fleet(seized, FLEET, workers=1)
+    before = {key: store.info(key)["LastModified"] for key in store.find("cases/2017/alpha")}
+    with pytest.raises(OutputError, match=f"{FLEET} holds a fleet; choose another name"):
+        forensics.fleet.fleet(seized, FLEET, workers=1)
+    (seized / "gamma" / "access_log").write_bytes(LINE % (9, 3, 4) * 2)
+    store.rm_file("cases/2017/gamma/manifest.json")
+    store.pipe_file("cases/2017/gamma/.unfinished", b"")
+    store.pipe_file("cases/2017/beta/tables/sources.parquet", b"changed")
+    found = forensics.fleet.fleet(seized, FLEET, workers=1, resume=True)
+    assert [one.status for one in found] == ["kept", "done", "done", "failed"]
+    assert {key: store.info(key)["LastModified"] for key in store.find("cases/2017/alpha")} == before
+    forensics.fleet.fleet(seized, tmp_path / "disk", workers=1)
+    here = contents(tmp_path / "disk")
+    here["fleet.csv"] = here["fleet.csv"].replace(b'"alpha","done"', b'"alpha","kept"')
+    assert stored(store, tmp_path) == here
+
+
+def test_a_fleet_that_cannot_be_put_is_told_before_any_work(store: Any, seized: Path, log: Path) -> None:
+    told: list[str] = []
+
+    def refused(out: str, source: Path | str = seized) -> str:
+        with pytest.raises(OutputError) as caught:
+            forensics.fleet.fleet(source, out, workers=1, progress=lambda server, _: told.append(server))
+        return str(caught.value)
+
+    assert refused("s3://no-such-bucket/x") == (
+        "no fleet was put there: s3://no-such-bucket/x is not in the store; check the name"
+    )
+    forensics.analyze(log, out=f"{FLEET}/case", workers=1)
+    assert "s3://cases/2017/case is a case" in refused(f"{FLEET}/case")
+    assert "lies inside the evidence s3://cases/2017" in refused(f"{FLEET}/case/fleet", FLEET)
+    with pytest.raises(OutputError, match="s3://cases/2017 holds cases, and is none"):
+        forensics.analyze(log, out=FLEET, workers=1, force=True)
+    assert run("sessions", f"{FLEET}/case")[0] == 0
+    assert not store.exists("cases/2017/.fleet-unfinished")
+    assert not told
+
+
+def test_a_store_that_vanishes_ends_the_fleet_and_the_next_run_goes_on_with_what_is_whole(
+    server: Server, store: Any, seized: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def vanish(*_: object) -> None:
+        point_to("http://127.0.0.1:9", monkeypatch)
+
+    with pytest.raises(OutputError) as caught:
+        forensics.fleet.fleet(seized, FLEET, workers=1, progress=vanish)
+    assert str(caught.value).startswith("the fleet is not whole: s3://cases/2017: the store cannot be read (Could not")
+    assert str(caught.value).endswith("; the cases that were put there are whole: go on with --resume")
+    assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+    point_to(server.url, monkeypatch)
+    assert {key.split("/")[2] for key in store.find("cases/2017")} == {"alpha", ".fleet-unfinished"}
+    assert run("verify", f"{FLEET}/alpha")[0] == 0
+    found = forensics.fleet.fleet(seized, FLEET, workers=1, resume=True)
+    assert [one.status for one in found] == ["kept", "done", "done", "failed"]
+    assert {key.split("/")[2] for key in store.find("cases/2017")} == {
+        "alpha", "beta", "gamma", "fleet.csv", "comparison.csv",
+    }  # fmt: skip
+
+
+def test_workers_of_a_cluster_put_the_cases_of_a_fleet_themselves_and_share_no_folder(
+    store: Any, seized: Path, cluster: Cluster, tmp_path: Path
+) -> None:
+    pytest.importorskip("distributed")
+    forensics.fleet.fleet(seized, tmp_path / "disk", workers=1)
+    address = cluster.scheduler()
+    for name in ("one", "two"):
+        cluster.worker(XDG_CACHE_HOME=str(tmp_path / "workers" / name))
+    forensics.fleet.fleet(seized, FLEET, scheduler=address)
+    assert stored(store, tmp_path) == contents(tmp_path / "disk")
+    assert list((tmp_path / "workers").rglob("cases"))
+    assert not [path for path in (tmp_path / "workers").rglob("*") if path.is_file()]
