@@ -117,6 +117,11 @@ def read(
     return files
 
 
+def worth_workers(evidence: Sequence[Evidence]) -> bool:
+    """Say whether evidence is likely to be more than one part, so that several processes have something to do."""
+    return sum(_inflated(one) for one in evidence if not one.container) > PART_BYTES
+
+
 def _done(jobs: Iterator[Job], engine: Engine, *, away: bool) -> Iterator[tuple[Job, JobDone]]:
     """Yield each job with what became of it, in order; of the job without the bytes that it brought."""
     under_way: deque[tuple[Job, JobDone | None]] = deque()
@@ -245,13 +250,17 @@ def _jobs(pieces: Iterator[_Piece], folder: Path) -> Iterator[Job]:
     for piece in pieces:
         span, held, _ = piece
         gathered.append(piece)
-        inflated = span.evidence.size * (1 if span.evidence.wrapping == "none" else 8)
-        size += (inflated if span.stop is None else span.stop) - span.start
+        size += (_inflated(span.evidence) if span.stop is None else span.stop) - span.start
         if size >= (SOLID_PART_BYTES if span.evidence.solid and held is None else PART_BYTES):
             yield _job(number, gathered, folder)
             number, size, gathered = number + 1, 0, []
     if gathered:
         yield _job(number, gathered, folder)
+
+
+def _inflated(evidence: Evidence) -> int:
+    """Return about how many bytes a file has once it is inflated."""
+    return evidence.size * (1 if evidence.wrapping == "none" else 8)
 
 
 def _job(number: int, pieces: list[_Piece], folder: Path) -> Job:

@@ -22,6 +22,7 @@ LAYERS = [
         "instants",
         "registry",
         "packaged",
+        "without_pandas",
         "_addresses_in_text",
     },
     {"evidence"},
