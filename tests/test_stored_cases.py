@@ -26,13 +26,6 @@ URL = "s3://cases/2017/server-1"
 AT = "cases/2017/server-1"
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    made = Server(tmp_path_factory.mktemp("store"))
-    yield made
-    made.stop()
-
-
 @pytest.fixture
 def store(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
