@@ -111,7 +111,7 @@ class _Stored:
         with stored_cases.writing(self._target, said="no fleet was put there"):
             with suppress(FileNotFoundError):
                 names = {one.rpartition("/")[2] for one in connect().ls(self._target.path, detail=False)}
-            if MANIFEST in names:
+            if names & {MANIFEST, stored_cases.CURRENT}:
                 raise OutputError(f"{self._target} is a case; choose another name for the fleet with -o")
             if TABLE in names and not over:
                 raise _held(self._target)
