@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -11,12 +12,12 @@ import pyarrow.compute as pc
 from forensics.parsers._address import NORMAL, UNSPECIFIED, is_normal, source_ip
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
 _FEW: Final = 400
 """Arrow sets up a matcher anew each time, which costs as much as so many matches of Python's."""
+_KEPT: Final = 1 << 17
+"""Rows of columns that are the same in every block, and made once: blocks have 20,000, seldom more than this."""
 
 
 def texts(
@@ -29,18 +30,51 @@ def texts(
 
     Field and gap alternate in one array over the buffer, and every second value is taken: one copy a field.
     """
+    wanted = _even(len(start))
+    if absent is not None:
+        wanted = masked(wanted.to_numpy(), absent)
+    return pc.take(_fields_and_gaps(buffer, start, end, None), wanted, boundscheck=False)
+
+
+def encoded(buffer: bytearray, start: NDArray[np.int64], end: NDArray[np.int64]) -> pa.DictionaryArray:
+    """Return the same as `texts`, without nulls, as codes and their words; only words are copied."""
+    count = len(start)
+    if not count:
+        return texts(buffer, start, end).dictionary_encode()
+    # Every other value is null: the gaps are not looked at.
+    found = _fields_and_gaps(buffer, start, end, pa.py_buffer(bytes([0x55]) * (count // 4 + 1))).dictionary_encode()
+    codes = np.frombuffer(found.indices.buffers()[1], np.int32)[: 2 * count : 2]
+    return pa.DictionaryArray.from_arrays(pa.array(np.ascontiguousarray(codes)), found.dictionary)
+
+
+def _fields_and_gaps(
+    buffer: bytearray | pa.Buffer, start: NDArray[np.int64], end: NDArray[np.int64], valid: pa.Buffer | None
+) -> pa.StringArray:
     count = len(start)
     offsets = np.empty(2 * count + 1, np.int32)
     offsets[0:-1:2] = start
     offsets[1::2] = end
     offsets[-1] = end[-1] if count else 0
-    whole = pa.Array.from_buffers(pa.string(), 2 * count, [None, pa.py_buffer(offsets), pa.py_buffer(buffer)])
-    wanted = np.arange(0, 2 * count, 2)
-    return whole.take(pa.array(wanted) if absent is None else pa.array(wanted, mask=absent))
+    return pa.Array.from_buffers(pa.string(), 2 * count, [valid, pa.py_buffer(offsets), pa.py_buffer(buffer)])
 
 
-def cut_at_mark(whole: pa.StringArray) -> dict[str, pa.Array]:
-    """Cut targets at their first question mark; the query of one without is null."""
+def masked(values: NDArray[np.int32] | NDArray[np.int64], absent: NDArray[np.bool_]) -> pa.Array:
+    """Return numbers, null where they are absent; they are not copied."""
+    valid = pa.py_buffer(np.packbits(~absent, bitorder="little"))
+    return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), [valid, pa.py_buffer(values)])
+
+
+def _even(count: int) -> pa.Int64Array:
+    return _evens().slice(0, count) if count <= _KEPT else pa.array(np.arange(0, 2 * count, 2))
+
+
+@cache
+def _evens() -> pa.Int64Array:
+    return pa.array(np.arange(0, 2 * _KEPT, 2))
+
+
+def cut_at_mark(whole: pa.StringArray, absent: NDArray[np.bool_] | None = None) -> dict[str, pa.Array]:
+    """Cut targets at their first question mark; the query of one without is null, and both where the target is absent."""
     offsets = np.frombuffer(whole.buffers()[1], np.int32)[whole.offset : whole.offset + len(whole) + 1]
     data = whole.buffers()[2] or pa.py_buffer(b"")
     start, end = offsets[:-1].astype(np.int64), offsets[1:].astype(np.int64)
@@ -48,21 +82,40 @@ def cut_at_mark(whole: pa.StringArray) -> dict[str, pa.Array]:
     mark = marks[np.searchsorted(marks, start)]
     has = mark < end
     cut = np.where(has, mark, end)
-    return {"url_path": texts(data, start, cut), "url_query": texts(data, np.where(has, cut + 1, end), end, ~has)}
+    return {
+        "url_path": texts(data, start, cut, absent),
+        "url_query": texts(data, np.where(has, cut + 1, end), end, ~has),
+    }
 
 
 def constant(value: str, count: int) -> pa.DictionaryArray:
     """Return one word for all rows."""
-    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, np.int32)), pa.array([value]))
+    codes = _zeros().slice(0, count) if count <= _KEPT else pa.array(np.zeros(count, np.int32))
+    return pa.DictionaryArray.from_arrays(codes, _words((value,)))
 
 
-def coded(codes: NDArray[np.int32], absent: NDArray[np.bool_] | None, words: Sequence[str]) -> pa.DictionaryArray:
+@cache
+def _zeros() -> pa.Int32Array:
+    return pa.array(np.zeros(_KEPT, np.int32))
+
+
+@lru_cache(maxsize=256)
+def _words(words: tuple[str, ...]) -> pa.StringArray:
+    return pa.array(words, pa.string())
+
+
+def coded(codes: NDArray[np.int32], absent: NDArray[np.bool_] | None, words: tuple[str, ...]) -> pa.DictionaryArray:
     """Return words by their numbers."""
-    return pa.DictionaryArray.from_arrays(pa.array(codes, mask=absent), pa.array(words, pa.string()))
+    return pa.DictionaryArray.from_arrays(pa.array(codes) if absent is None else masked(codes, absent), _words(words))
 
 
 def nulls(kind: pa.DataType, count: int) -> pa.Array:
     """Return a column of nothing."""
+    return _nothing(kind, _KEPT).slice(0, count) if count <= _KEPT else _nothing.__wrapped__(kind, count)
+
+
+@cache
+def _nothing(kind: pa.DataType, count: int) -> pa.Array:
     if pa.types.is_dictionary(kind):
         empty = pa.array([], pa.string())
         return pa.DictionaryArray.from_arrays(pa.nulls(count, pa.int32()), empty)

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from forensics.columns import TIME
 from forensics.parsers._clock_columns import clocks
 from forensics.parsers._fast_bytes import clf_times
-from forensics.parsers._fast_columns import constant, cut_at_mark, source_ips, unusual_hosts
+from forensics.parsers._fast_columns import constant, cut_at_mark, masked, source_ips, unusual_hosts
 from forensics.parsers._kept_text import Kept
 from forensics.parsers._valve import Kind
 from forensics.parsers._valve_rows import HEADERS, keep, reader_of
@@ -52,7 +52,7 @@ def at_once(field: Field, texts: pa.StringArray, zone: str, bad: Bools) -> Colum
     """
     header = HEADERS.get(field.key.lower()) if field.letter == "i" else None
     if header is not None:
-        return {header: _dash_to_null(texts.dictionary_encode())}
+        return {header: dash_to_null(texts.dictionary_encode())}
     if reader_of(field) is keep:
         return _kept(field, texts, bad)
     if field.letter in {"a", "h"}:
@@ -85,15 +85,16 @@ def _hosts(texts: pa.StringArray, bad: Bools) -> Columns:
     odd = unusual[_odd_hosts(written.dictionary.take(pa.array(unusual)))]
     if len(odd):
         bad |= np.isin(written.indices.to_numpy(), odd)
-    return {"source_address": _dash_to_null(written), "source_ip": source_ips(written, unusual)}
+    return {"source_address": dash_to_null(written), "source_ip": source_ips(written, unusual)}
 
 
-def _dash_to_null(column: pa.DictionaryArray) -> pa.DictionaryArray:
+def dash_to_null(column: pa.DictionaryArray) -> pa.DictionaryArray:
+    """A lone dash is Tomcat's word for nothing, among words by their codes."""
     found = pc.index(column.dictionary, "-").as_py()
     if found < 0:
         return column
     codes = column.indices.to_numpy()
-    return pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes == found), column.dictionary)
+    return pa.DictionaryArray.from_arrays(masked(codes, codes == found), column.dictionary)
 
 
 def _odd_hosts(names: pa.StringArray) -> NDArray[np.int64]:

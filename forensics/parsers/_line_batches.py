@@ -10,7 +10,7 @@ import pyarrow as pa
 from forensics.model import Batch
 from forensics.parsers._lines import PAD
 from forensics.parsers._valve_rows import NotALine, Row, table_of
-from forensics.schemas import EVENTS, REJECTS, SKIPS, empty, table
+from forensics.schemas import EVENTS, REJECTS, SKIPS, empty
 from forensics.text import visible
 
 if TYPE_CHECKING:
@@ -120,4 +120,6 @@ def long_line(line: LongLine, span: Span, ordinal: int) -> Batch:
 
 def one_batch(rows: Sequence[Row], schema: pa.Schema) -> pa.RecordBatch:
     """Return rows as one record batch."""
-    return table(rows, schema).combine_chunks().to_batches()[0] if rows else empty(schema)
+    if not rows:
+        return empty(schema)
+    return pa.RecordBatch.from_arrays([pa.array([r.get(f.name) for r in rows], f.type) for f in schema], schema=schema)

@@ -7,6 +7,7 @@ there. The fields of the stock patterns are read eight bytes at a time; all othe
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -16,15 +17,16 @@ import pyarrow.compute as pc
 from forensics.columns import TIME
 from forensics.parsers._fast_bytes import all_digits, clf_times, eight_digits, pieces_of
 from forensics.parsers._fast_bytes import word as word_of
-from forensics.parsers._fast_columns import coded, constant, texts
+from forensics.parsers._fast_columns import coded, constant, cut_at_mark, encoded, masked, texts
 from forensics.parsers._field_columns import columns_of, events_of
 from forensics.parsers._field_roles import Role, roles_of
+from forensics.parsers._field_vectors import dash_to_null
 from forensics.parsers._lines import PAD, TAIL, Block
 from forensics.parsers._valve import Kind
-from forensics.parsers._valve_cut import Cuts, cut, places_of
+from forensics.parsers._valve_cut import Cuts, cut
 from forensics.parsers._valve_pins import cut as cut_by_quotes
 from forensics.parsers._valve_pins import pins_of
-from forensics.parsers._valve_rows import LOG_FORMAT
+from forensics.parsers._valve_rows import HEADERS, LOG_FORMAT
 from forensics.parsers._valve_shape import BLANK, Shape
 from forensics.parsers._valve_shape import shape_of as cut_of
 
@@ -169,6 +171,8 @@ def _reader(field: Field) -> Callable[[_Lines, Ints, Ints], Callable[[Ints], Col
     """Return what checks a field in place and then makes its columns; None for a field that `_field_columns` reads."""
     if field.kind is Kind.TIME:
         return _times
+    if field.letter == "i" and field.key.lower() in HEADERS:
+        return partial(_header, HEADERS[field.key.lower()])
     return _IN_PLACE.get(field.letter) if not field.key else None
 
 
@@ -234,7 +238,7 @@ def _counts(lines: _Lines, opening: Ints, closing: Ints) -> Callable[[Ints], Col
     lines.ok &= dash | all_digits(text)
 
     def make(keep: Ints) -> Columns:
-        return {"http_response_bytes": pa.array(eight_digits(text[keep]), mask=dash[keep])}
+        return {"http_response_bytes": masked(eight_digits(text[keep]), dash[keep])}
 
     return make
 
@@ -262,7 +266,7 @@ def _requests(lines: _Lines, opening: Ints, closing: Ints) -> Callable[[Ints], C
         columns: Columns = {
             "http_request_method": coded(method[keep], absent, _METHODS),
             "http_version": coded(version[keep], absent, _VERSIONS),
-            **_targets(lines.block, a, target[keep], target_end[keep], absent),
+            **cut_at_mark(texts(lines.block.buffer, target[keep], target_end[keep]), absent),
         }
         if absent is not None:
             columns["flags"] = coded(np.zeros(len(keep), np.int32), ~absent, ("dash_request",))
@@ -284,16 +288,10 @@ def _codes(words: Words, known: Sequence[tuple[int, np.uint64, np.uint64]]) -> N
     return codes
 
 
-def _targets(block: Block, a: NDArray[np.uint8], target: Ints, end: Ints, absent: Bools | None) -> dict[str, pa.Array]:
-    """Cut each target at its first question mark; `absent` ones are empty."""
-    marks = np.append(places_of(a[: len(a) - TAIL], PAD, _MARK), len(a))
-    mark = marks[np.searchsorted(marks, target)]
-    has = mark < end
-    cut_at = np.where(has, mark, end)
-    return {
-        "url_path": texts(block.buffer, target, cut_at, absent),
-        "url_query": texts(block.buffer, np.where(has, cut_at + 1, end), end, ~has),
-    }
+def _header(column: str, lines: _Lines, opening: Ints, closing: Ints) -> Callable[[Ints], Columns]:
+    """Every text is a header's; few are seldom met, and long."""
+    buffer = lines.block.buffer
+    return lambda keep: {column: dash_to_null(encoded(buffer, opening[keep], closing[keep]))}
 
 
 def _users(lines: _Lines, opening: Ints, closing: Ints) -> Callable[[Ints], Columns]:
@@ -307,7 +305,7 @@ def _users(lines: _Lines, opening: Ints, closing: Ints) -> Callable[[Ints], Colu
         found = texts(lines.block.buffer, opening[keep][some], closing[keep][some]).dictionary_encode()
         codes = np.full(len(keep), -1, np.int32)
         codes[some] = found.indices.to_numpy()
-        return {"user_name": pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), found.dictionary)}
+        return {"user_name": pa.DictionaryArray.from_arrays(masked(codes, codes < 0), found.dictionary)}
 
     return make
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 from forensics.instants import zone as zone_named
 from forensics.limits import MAX_LINE
 from forensics.parsers._address import source_ip
-from forensics.parsers._fast_columns import nulls
+from forensics.parsers._fast_columns import constant, nulls
 from forensics.parsers._proxies import place
 from forensics.parsers._valve import Kind
 from forensics.parsers._valve_split import split
@@ -304,15 +304,17 @@ def table_of(rows: Sequence[Row], evidence_id: str, log_format: str = LOG_FORMAT
         row["unmapped"] = json.dumps(rest, sort_keys=True, ensure_ascii=False) if rest else None
         row["flags"] = ";".join(sorted(row["flags"])) or None
         row["event_outcome"] = outcome(row.get("http_response_status_code"))
-        row |= {
-            "event_action": "http_request",
-            "event_provider": "tomcat",
-            "log_format": log_format,
-            "evidence_id": evidence_id,
-        }
+    same = {
+        "event_action": "http_request",
+        "event_provider": "tomcat",
+        "log_format": log_format,
+        "evidence_id": evidence_id,
+    }
     filled = set().union(*rows)
     columns = [
-        pa.array([row.get(f.name) for row in rows], _plain(f.type)).cast(f.type)
+        constant(same[f.name], len(rows))
+        if f.name in same
+        else _column([row.get(f.name) for row in rows], f.type)
         if f.name in filled
         else nulls(f.type, len(rows))
         for f in EVENTS
@@ -320,5 +322,9 @@ def table_of(rows: Sequence[Row], evidence_id: str, log_format: str = LOG_FORMAT
     return pa.RecordBatch.from_arrays(columns, schema=EVENTS)
 
 
-def _plain(kind: pa.DataType) -> pa.DataType:
-    return kind.value_type if pa.types.is_dictionary(kind) else kind
+def _column(values: Sequence[object], kind: pa.DataType) -> pa.Array:
+    return (
+        pa.array(values, kind.value_type).dictionary_encode()
+        if pa.types.is_dictionary(kind)
+        else pa.array(values, kind)
+    )
