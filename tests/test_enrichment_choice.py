@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 import numpy as np
 from hypothesis import given
@@ -127,14 +127,48 @@ def test_a_witness_of_before_goes_before_a_nearer_one_of_after() -> None:
     assert table["country_witness"][0] == "before"
 
 
+SPECIAL_V6 = (
+    "::/96", "::ffff:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "2000::/3", "2001::/16", "2001::/23", "2001::/32",
+    "2001:db8::/32", "2002::/16", "3ffe::/16", "3fff::/20", "fc00::/7", "fe80::/10", "ff00::/8",
+)  # fmt: skip
 borders = st.sampled_from(_borders()[0].tolist())
 v4 = st.one_of(
     st.integers(0, (1 << 32) - 1),
     st.builds(lambda b, d: min(max(b + d, 0), (1 << 32) - 1), borders, st.integers(-1, 1)),
 )
 v6 = st.one_of(
-    st.integers(0, (1 << 128) - 1), st.integers(0, 1 << 40), st.integers(0, 1 << 100).map(lambda n: (0x2001 << 112) | n)
+    st.integers(0, (1 << 128) - 1),
+    st.integers(0, 1 << 40),
+    st.integers(0, 1 << 100).map(lambda n: (0x2001 << 112) | n),
+    st.builds(
+        lambda border, step: min(max(border + step, 0), (1 << 128) - 1),
+        st.sampled_from([int(IPv6Network(text)[end]) for text in SPECIAL_V6 for end in (0, -1)]),
+        st.integers(-1, 1),
+    ),
 )
+
+
+@given(
+    st.lists(
+        st.text(max_size=12)
+        | st.from_regex(r"[0-9]{1,3}(\.[0-9]{1,4}){2,4}\n?", fullmatch=True)
+        | st.sampled_from(["1.2.3.4 ", "01.2.3.4", "1.2.3.4%eth0", "fe80::1%eth0", "::ffff:1.2.3.4", "1.2.3.٤", ""]),
+        max_size=8,
+    )
+)
+def test_what_is_no_address_to_the_standard_library_is_none_among_many(texts: list[str]) -> None:
+    found = Addresses(texts)
+    read = {row: int(value) for row, value in zip(found.rows_v4.tolist(), found.v4.tolist(), strict=True)}
+    halves = zip(found.rows_v6.tolist(), found.high.tolist(), found.low.tolist(), strict=True)
+    read |= {row: (high << 64) | low for row, high, low in halves}
+    assert read == {row: number for row, text in enumerate(texts) if (number := number_of(text)) is not None}
+
+
+def number_of(text: str) -> int | None:
+    try:
+        return int(ip_address(text))
+    except ValueError:
+        return None
 
 
 @given(st.lists(st.one_of(v4.map(IPv4Address), v6.map(IPv6Address)), max_size=20))

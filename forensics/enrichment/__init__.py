@@ -210,30 +210,27 @@ class Witnesses:
     def _labels(self, pairs: Pairs) -> dict[str, list[Any]]:
         """Return the columns that witnesses fill: all reasons joined, the system of the nearest date, else the first to know."""
         count = len(pairs.rows)
-        out: dict[str, list[Any]] = {name: [None] * count for name in _LABELS}
+        out = {name: np.full(count, None, object) for name in _LABELS}
         nearest = np.full(count, np.iinfo(np.int64).max)
         for witness in self.all:
-            told = witness.labels(pairs)
-            nearer: list[bool] = []
+            told = {name: _objects(values) for name, values in witness.labels(pairs).items()}
+            better = np.zeros(count, bool)
             if "as_number" in told:
                 ranked = rank((pairs.days - np.datetime64(witness.about.dates[-1])).astype(np.int64))
-                better = np.array([value is not None for value in told["as_number"]], bool) & (ranked < nearest)
+                better = _told(told["as_number"]) & (ranked < nearest)
                 nearest[better] = ranked[better]
-                nearer = better.tolist()
             for name, values in told.items():
-                column = out[name]
-                for place, value in enumerate(values):
-                    if name in _SYSTEM:
-                        # Number, name and date are one statement: never the number of one witness, the name of another.
-                        column[place] = value if nearer[place] else column[place]
-                    elif value is None:
-                        continue
-                    elif column[place] is None:
-                        column[place] = value
-                    elif name == "anonymity":
-                        column[place] = f"{column[place]}; {value}"
-        self._add_system_kinds(pairs, out)
-        return out
+                # Number, name and date of a system are one statement: never the number of one witness, the name of another.
+                known = better if name in _SYSTEM else _told(values)
+                before = out[name]
+                new = known if name in _SYSTEM else known & ~_told(before)
+                if name == "anonymity":
+                    both = known & ~new
+                    before[both] = before[both] + "; " + values[both]
+                before[new] = values[new]
+        listed = {name: column.tolist() for name, column in out.items()}
+        self._add_system_kinds(pairs, listed)
+        return listed
 
     def _add_system_kinds(self, pairs: Pairs, out: dict[str, list[Any]]) -> None:
         days = pairs.days.astype("datetime64[D]").tolist()
@@ -243,6 +240,17 @@ class Witnesses:
                 reason = kinds.of_system(number, as_of, days[place]) if number is not None else None
                 if reason is not None:
                     said[place] = f"{said[place]}; {reason}" if said[place] else reason
+
+
+def _objects(values: Sequence[Any]) -> NDArray[np.object_]:
+    out = np.empty(len(values), object)
+    out[:] = values
+    return out
+
+
+def _told(values: NDArray[np.object_]) -> NDArray[np.bool_]:
+    """Say where there is something."""
+    return np.array([value is not None for value in values.tolist()], bool)
 
 
 def _is_unspecified(pairs: Pairs) -> NDArray[np.bool_]:

@@ -73,9 +73,22 @@ def kinds_of(addresses: Addresses) -> NDArray[np.object_]:
     out = np.full(len(addresses.texts), "invalid", object)
     starts, kinds = _borders()
     out[addresses.rows_v4] = kinds[np.searchsorted(starts, addresses.v4, "right") - 1]
-    for row in addresses.rows_v6.tolist():
+    plain = _plain_v6(addresses.high)
+    out[addresses.rows_v6[plain]] = "public"
+    for row in addresses.rows_v6[~plain].tolist():
         out[row] = kind_of(addresses.texts[row])
     return out
+
+
+def _plain_v6(high: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Say of which IPv6 addresses, by their upper halves, the first 32 bits show that they are public and carry no other.
+
+    Global unicast (2000::/3) without 2001::/23, the documentation ranges and 6to4 (RFC 4291, IANA's special-purpose registry).
+    """
+    first, two = high >> np.uint64(32), high >> np.uint64(48)
+    plain: NDArray[np.bool_] = (two >> np.uint64(13) == 1) & (two != 0x2002) & (first >> np.uint64(12) != 0x3FFF0)
+    plain &= (first >> np.uint64(9) != 0x20010000 >> 9) & (first != 0x20010DB8)
+    return plain
 
 
 def embedded(address: IPv4Address | IPv6Address) -> tuple[str, str] | None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
-from ipaddress import IPv6Address, ip_address
-from typing import TYPE_CHECKING, Any, Protocol
+from ipaddress import IPv6Address
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +17,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+
+_OCTET: Final = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_DOTTED: Final = rf"^{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}$"
+"""An IPv4 address as the standard library reads one: no leading zeros, nothing around it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +52,16 @@ class Addresses:
     low: NDArray[np.uint64] = field(init=False)
 
     def __post_init__(self) -> None:
-        four: list[tuple[int, int]] = []
+        texts = pa.array(self.texts, pa.string())
+        dotted = pc.match_substring_regex(texts, _DOTTED).to_numpy(zero_copy_only=False)
+        self.rows_v4 = np.flatnonzero(dotted)
+        octets = pc.split_pattern(texts.filter(pa.array(dotted)), ".").flatten().cast(pa.uint32()).to_numpy()
+        self.v4 = octets.reshape(-1, 4) @ np.array([1 << 24, 1 << 16, 1 << 8, 1], np.uint32)
         six: list[tuple[int, int, int]] = []
-        for row, text in enumerate(self.texts):
-            try:
-                address = ip_address(text)
-            except ValueError:
-                continue
-            if isinstance(address, IPv6Address):
-                six.append((row, int(address) >> 64, int(address) & ((1 << 64) - 1)))
-            else:
-                four.append((row, int(address)))
-        self.rows_v4 = np.array([row for row, _ in four], np.int64)
-        self.v4 = np.array([value for _, value in four], np.uint32)
+        for row in np.flatnonzero(~dotted).tolist():
+            with suppress(ValueError):
+                number = int(IPv6Address(self.texts[row]))
+                six.append((row, number >> 64, number & ((1 << 64) - 1)))
         self.rows_v6 = np.array([row for row, _, _ in six], np.int64)
         self.high = np.array([value for _, value, _ in six], np.uint64)
         self.low = np.array([value for _, _, value in six], np.uint64)
