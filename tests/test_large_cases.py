@@ -62,7 +62,7 @@ SCHEMA = pa.schema(
 def test_a_block_of_csv_is_the_bytes_of_its_cells_one_by_one(rows: list[dict[str, object]]) -> None:
     (batch,) = pa.Table.from_pylist(rows, SCHEMA).combine_chunks().to_batches()
     slow = b"".join(csv_lines(SCHEMA.names, batch.to_pylist()))
-    fast = b"".join(csv_lines(SCHEMA.names, ())) + csv_block(SCHEMA.names, batch, cell, LONG)
+    fast = b"".join(csv_lines(SCHEMA.names, ())) + csv_block(SCHEMA.names, batch, cell, LONG, {})
     assert fast == slow
 
 

@@ -107,7 +107,8 @@ def csv_report(filename: str, title: str, table: str, schema: pa.Schema, order: 
 
     def write(db: duckdb.DuckDBPyConnection) -> Iterator[bytes]:
         yield from csv_lines(schema.names, ())
+        floats: dict[int, str] = {}
         for batch in db.sql(query).to_arrow_reader(_BATCH):
-            yield csv_block(schema.names, batch, cell, LONG)
+            yield csv_block(schema.names, batch, cell, LONG, floats)
 
     return Report(filename.replace(".", "_"), filename, title, (table,), write)
