@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 import forensics
 from forensics.analysis._rita import scores
+from forensics.analysis.beacons import _daily
 from forensics.instants import iso
 
 DAY = 86_400
@@ -88,6 +89,28 @@ def test_many_series_at_once_score_as_each_alone_by_the_formulas(drawn: list[lis
     got = scores(series, seconds, sizes, np.zeros(total, np.int64), np.full(total, DAY))
     expected = [naive(*map(list, zip(*sorted(one), strict=True)), 0, DAY) for one in drawn]  # type: ignore[arg-type]
     assert got.score.tolist() == pytest.approx(expected, abs=0.0011)
+
+
+@given(st.lists(SERIES, min_size=1, max_size=5), st.lists(st.integers(0, 2), min_size=1, max_size=40))
+def test_each_day_of_each_pair_scores_as_if_it_were_alone(drawn: list[list[tuple[int, int]]], days: list[int]) -> None:
+    rows = [
+        (number, second + DAY * days[place % len(days)], size)
+        for number, one in enumerate(drawn)
+        for place, (second, size) in enumerate(one)
+    ]
+    pair, second, size = (np.array(column, np.int64) for column in zip(*sorted(rows), strict=True))
+    total = len(drawn)
+    life = scores(pair, second, size, np.zeros(total, np.int64), np.full(total, 3 * DAY))
+    by_day, day, of = _daily(pair, second, size, life)
+    for place in range(len(of)):
+        mine = (pair == of[place]) & (second // DAY == day[place])
+        since = np.array([day[place] * DAY])
+        alone = scores(np.zeros(mine.sum(), np.int64), second[mine], size[mine], since, since + DAY)
+        assert (by_day.score[place], by_day.times[place], by_day.sizes[place]) == (
+            alone.score[0],
+            alone.times[0],
+            alone.sizes[0],
+        )
 
 
 def line(

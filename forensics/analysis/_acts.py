@@ -10,6 +10,7 @@ import pyarrow as pa
 from forensics.analysis._places import MARK, PLACE, locator_at, number_evidence
 from forensics.analysis._traffic import path_of
 from forensics.analysis._words import FOLD, LOCATOR, SAME_MOMENT, locator_of
+from forensics.instants import day_of
 from forensics.text import counted
 
 if TYPE_CHECKING:
@@ -177,7 +178,7 @@ def reported(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
                arg_min({_E}, (e.time, e.evidence_id, e.log_offset)) AS locator
         FROM events e JOIN sources s USING (source_ip)
         WHERE s.rare_origin IS NOT NULL AND s.rare_grade NOT IN {_SINGLE} AND s.role <> 'operator' AND e.time IS NOT NULL
-        GROUP BY e.source_ip, s.rare_origin, CAST(e.time AS DATE) ORDER BY time, e.source_ip""").to_arrow_table()
+        GROUP BY e.source_ip, s.rare_origin, {day_of("e.time")} ORDER BY time, e.source_ip""").to_arrow_table()
     for row in found.to_pylist():
         parts = [counted(row.pop("requests"), "web request"), counted(row.pop("refused"), "refused logon")]
         message = f"{row['source_ip']}, {row.pop('rare_origin')}: {counted(row['count'], 'event')} ({', '.join(parts)})"
@@ -278,16 +279,21 @@ def noise(db: duckdb.DuckDBPyConnection) -> Iterator[Row]:
     """Tell a day's noise in one row each for RDP and HTTP; operators and rare origins are not noise."""
     number_evidence(db)
     found = db.sql(f"""
+        WITH each AS (
+            SELECT {day_of("e.time")} AS day, e.event_action = 'http_request' AS web, e.event_action = 'rdp_connect' AS bare,
+                   e.source_ip, min(e.time) AS time, max(e.time) AS time_end, count(*) AS n,
+                   min({PLACE}) AS place, arg_min({MARK}, {PLACE}) AS mark
+            FROM events e JOIN _evidence_numbers USING (evidence_id)
+            WHERE e.time IS NOT NULL AND (e.event_action = 'http_request' OR
+                  (e.event_action IN ('logon', 'rdp_authenticate') AND e.event_outcome = 'failure') OR
+                  (e.event_action = 'rdp_connect' AND e.source_ip IS NOT NULL))
+            GROUP BY ALL)
         SELECT * EXCLUDE (place, mark), {locator_at("place", "mark", line=False)} AS locator FROM (
-        SELECT CAST(e.time AS DATE) AS day, e.event_action = 'http_request' AS web, min(e.time) AS time, max(e.time) AS time_end,
-               count(*) AS count, count(DISTINCT e.source_ip) AS addresses,
-               count(*) FILTER (WHERE e.event_action = 'rdp_connect') AS bare,
-               min({PLACE}) AS place, arg_min({MARK}, {PLACE}) AS mark
-        FROM events e JOIN _evidence_numbers USING (evidence_id) LEFT JOIN sources s USING (source_ip)
-        WHERE e.time IS NOT NULL AND s.rare_origin IS NULL AND coalesce(s.role, 'unknown') <> 'operator' AND
-              ((e.event_action = 'http_request' AND coalesce(s.role, 'unknown') IN ('scanner', 'visitor', 'unknown')) OR
-               (e.event_action IN ('logon', 'rdp_authenticate') AND e.event_outcome = 'failure') OR
-               (e.event_action = 'rdp_connect' AND e.source_ip IS NOT NULL AND s.rdp_sessions = 0))
+        SELECT day, web, min(time) AS time, max(time_end) AS time_end, sum(n)::BIGINT AS count, count(DISTINCT source_ip) AS addresses,
+               coalesce(sum(n) FILTER (WHERE bare), 0)::BIGINT AS bare, min(place) AS place, arg_min(mark, place) AS mark
+        FROM each LEFT JOIN sources s USING (source_ip)
+        WHERE s.rare_origin IS NULL AND coalesce(s.role, 'unknown') <> 'operator' AND
+              (NOT web OR coalesce(s.role, 'unknown') IN ('scanner', 'visitor', 'unknown')) AND (NOT bare OR s.rdp_sessions = 0)
         GROUP BY ALL) ORDER BY time, web""").to_arrow_table()
     for row in found.to_pylist():
         web_side, bare, addresses = row.pop("web"), row.pop("bare"), row.pop("addresses")

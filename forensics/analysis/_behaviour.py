@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from forensics.analysis._places import LINE_MARK, MARK, PLACE, locator_at
 from forensics.analysis._traffic import FOR_CRAWLERS, ICON, count_traffic, path_of, shares
 from forensics.analysis._words import BEACONS, LOOPBACK
+from forensics.instants import hour_of
 
 if TYPE_CHECKING:
     import duckdb
@@ -136,7 +137,7 @@ def _calls(db: duckdb.DuckDBPyConnection) -> None:
             timers AS (SELECT source_ip, any_value(median_s) AS median_s, median(abs(gap - median_s)) AS spread_s
                        FROM gaps JOIN middle USING (source_ip) GROUP BY source_ip),
             sizes AS (SELECT source_ip, max(n) AS same FROM (SELECT source_ip, size, count(*) AS n FROM mine GROUP BY ALL) GROUP BY ALL),
-            amounts AS (SELECT source_ip, median(mine.size) AS bytes, count(*) AS n, count(DISTINCT date_trunc('hour', time)) AS hours,
+            amounts AS (SELECT source_ip, median(mine.size) AS bytes, count(*) AS n, count(DISTINCT {hour_of("time")}) AS hours,
                                max(time) AS last, count(DISTINCT mine.size) AS sizes, count(*) FILTER (WHERE mine.size = o.size) AS common
                         FROM mine LEFT JOIN _common o USING (path) GROUP BY ALL)
             SELECT source_ip, median_s, spread_s, bytes, same, n, hours, last, sizes, common

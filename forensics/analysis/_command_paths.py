@@ -39,15 +39,6 @@ _CANDIDATES: Final = 300
 VARIED: Final = 0.2
 """Pages for a person, and what commands put out, differ from answer to answer; most answers to implants are one."""
 
-UPLOADED: Final = (
-    "((event_action = 'http_request' AND http_response_status_code < 400 AND ((http_request_method = 'POST' AND "
-    "regexp_matches(url_path, '^/manager/html/(upload|deploy)')) OR (http_request_method = 'PUT' AND "
-    "regexp_matches(url_path, '^/manager/(text/)?deploy|\\.jspx?(/|%20|::\\$DATA)?$')) OR (http_request_method = 'GET' AND "
-    "regexp_matches(url_path, '^/manager/(text/)?(deploy|install)$')))) OR "
-    "(event_action = 'manager_act' AND regexp_matches(unmapped, '\"command\": ?\"(upload|deploy|install)\"')))"
-)
-"""SQL for the act by which somebody brought an application onto the server (Tomcat's manager; PUT of CVE-2017-12615)."""
-
 
 @dataclass(frozen=True, slots=True)
 class Command:
@@ -61,14 +52,14 @@ class Command:
 def commands(db: duckdb.DuckDBPyConnection, rows: list[Row]) -> dict[str, Command]:
     """Return the command paths among `rows`: answered paths that are neither static nor the manager's.
 
-    Needs the view `_requests` of the endpoints.
+    Needs what the endpoints made: the view `_requests`, and the tables `_insiders` and `_uploads`.
     """
     asked = [row for row in rows if row["strangers"] and row["first_answered"] is not None]
     asked = sorted(asked, key=lambda row: (-row["posts"], -row["stranger_requests"], row["path"]))[:_CANDIDATES]
     if not asked:
         return {}
     clients = _clients(db, [row["path"] for row in asked])
-    uploads = _times(db, f"SELECT time FROM events WHERE {UPLOADED} AND time IS NOT NULL ORDER BY time")
+    uploads = _times(db, "SELECT time FROM _uploads WHERE time IS NOT NULL ORDER BY time")
     (begin,) = _times(db, "SELECT min(time) AS time FROM events WHERE event_action = 'http_request'")
     known: dict[str, Command] = {}
     late: dict[str, Command] = {}
@@ -199,11 +190,11 @@ def _clients(db: duckdb.DuckDBPyConnection, paths: list[str]) -> dict[str, Row]:
     db.execute(f"""
         CREATE OR REPLACE TEMP TABLE _clients AS
         WITH mine AS (
-            SELECT r.path, r.source_ip, sum(ok)::BIGINT AS requests FROM _requests r SEMI JOIN _asked USING (path)
-            WHERE ok > 0 AND NOT insider AND source_ip IS NOT NULL GROUP BY ALL),
+            SELECT r.path, r.source_ip, ok AS requests FROM _requests r SEMI JOIN _asked USING (path)
+            WHERE ok > 0 AND NOT insider AND source_ip IS NOT NULL),
         whole AS (
             SELECT r.source_ip, sum(n) AS requests, sum(ok) AS answered, bool_or(static) AS static,
-                   count(DISTINCT path) FILTER (WHERE ok > 0) AS paths
+                   count(path) FILTER (WHERE ok > 0) AS paths
             FROM _requests r SEMI JOIN mine ON mine.source_ip = r.source_ip GROUP BY ALL)
         SELECT mine.path, mine.source_ip, mine.requests,
                NOT whole.static AND whole.paths <= {_MACHINE_PATHS} AND whole.answered * 10 >= whole.requests * 9 AS machine
@@ -249,7 +240,7 @@ def _of_strangers(db: duckdb.DuckDBPyConnection, paths: list[str], columns: str)
     return f"""
         SELECT {columns} FROM events e JOIN _asked a ON a.path = {path_of("e.url_path")}
         WHERE e.event_action = 'http_request' AND e.http_response_status_code < 400
-              AND e.source_ip IS NOT NULL AND e.source_ip NOT IN (SELECT source_ip FROM _requests WHERE insider) GROUP BY ALL"""
+              AND e.source_ip IS NOT NULL AND e.source_ip NOT IN (SELECT source_ip FROM _insiders) GROUP BY ALL"""
 
 
 def _pairs(db: duckdb.DuckDBPyConnection, select: str) -> dict[str, Any]:

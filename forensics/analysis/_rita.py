@@ -16,6 +16,7 @@ from forensics.analysis._segments import Spread, longest_run, spread
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    Bools = NDArray[np.bool_]
     Ints = NDArray[np.int64]
     Floats = NDArray[np.float64]
 
@@ -33,7 +34,7 @@ _LONG_RUN: Final = 12
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Scores from 0 to 1, and what they rest on: the gaps between requests at different seconds."""
+    """Scores from 0 to 1, and what they rest on: the gaps between requests at different seconds, and the bytes of the answers."""
 
     score: Floats
     times: Floats
@@ -41,21 +42,31 @@ class Scores:
     duration: Floats
     histogram: Floats
     gaps: Spread
+    bytes: Spread
     unique: Ints
 
 
-def scores(series: Ints, seconds: Ints, sizes: Ints, since: Ints, until: Ints) -> Scores:
-    """Score series of requests: number of the series, time in whole seconds, bytes; rows ordered by series, then time.
-
-    `since` and `until` are, for each series, the ends of the time it is looked at in. Series with fewer than LEAST_TIMES
-    different seconds score 0.
-    """
-    total = len(since)
+def spreads(series: Ints, seconds: Ints, sizes: Ints, total: int, asked: Bools | None = None) -> tuple[Spread, Spread]:
+    """Return the spread of the gaps and of the sizes of each series; of those whose rows are not `asked`, nothing."""
+    if asked is not None:
+        series, seconds, sizes = series[asked], seconds[asked], sizes[asked]
     gap = np.diff(seconds)
     real = (np.diff(series) == 0) & (gap > 0)
     gaps = spread(series[1:][real], gap[real].astype(np.float64), total)
+    return gaps, spread(series, sizes.astype(np.float64), total)
+
+
+def scores(
+    series: Ints, seconds: Ints, sizes: Ints, since: Ints, until: Ints, known: tuple[Spread, Spread] | None = None
+) -> Scores:
+    """Score series of requests: number of the series, time in whole seconds, bytes; rows ordered by series, then time.
+
+    `since` and `until` are, for each series, the ends of the time it is looked at in; `known` is what `spreads` gives, if it is
+    known already. Series with fewer than LEAST_TIMES different seconds score 0.
+    """
+    total = len(since)
+    gaps, of_sizes = known or spreads(series, seconds, sizes, total)
     unique = gaps.count + (np.bincount(series, minlength=total) > 0)
-    of_sizes = spread(series, sizes.astype(np.float64), total)
     times_score = _statistical(gaps, 1.0)
     size_score = _statistical(of_sizes, 0.0)
     bars = _histogram(series, seconds, since, until)
@@ -63,7 +74,9 @@ def scores(series: Ints, seconds: Ints, sizes: Ints, since: Ints, until: Ints) -
     duration_score = _duration(bars, series, seconds, since, until)
     whole = np.round((times_score + size_score + duration_score + histogram_score) / 4, 3)
     enough = (unique >= LEAST_TIMES) & (of_sizes.count < STROBE)
-    return Scores(np.where(enough, whole, 0.0), times_score, size_score, duration_score, histogram_score, gaps, unique)
+    return Scores(
+        np.where(enough, whole, 0.0), times_score, size_score, duration_score, histogram_score, gaps, of_sizes, unique
+    )
 
 
 def _statistical(of: Spread, default: float) -> Floats:
@@ -80,7 +93,9 @@ def _histogram(series: Ints, seconds: Ints, since: Ints, until: Ints) -> Ints:
     """Count the requests of each series in 24 equal parts of its time; the last takes its end."""
     width = np.maximum(until - since, 1)
     part = np.clip((seconds - since[series]) * _BINS // width[series], 0, _BINS - 1)
-    return np.bincount(series * _BINS + part, minlength=len(since) * _BINS).reshape(-1, _BINS).astype(np.int64)
+    return (
+        np.bincount(series * _BINS + part, minlength=len(since) * _BINS).reshape(-1, _BINS).astype(np.int64, copy=False)
+    )
 
 
 def _evenness(bars: Ints) -> Floats:
@@ -112,11 +127,10 @@ def _bimodal(bars: Ints) -> Floats:
 
 def _duration(bars: Ints, series: Ints, seconds: Ints, since: Ints, until: Ints) -> Floats:
     total = len(since)
-    first = np.full(total, np.iinfo(np.int64).max)
-    last = np.full(total, np.iinfo(np.int64).min)
-    np.minimum.at(first, series, seconds)
-    np.maximum.at(last, series, seconds)
-    reach = np.where(last >= first, last - first, 0)
+    end = np.cumsum(np.bincount(series, minlength=total))
+    some = np.diff(end, prepend=0) > 0
+    reach = np.zeros(total, np.int64)
+    reach[some] = seconds[end[some] - 1] - seconds[np.concatenate([[0], end[:-1]])[some]]
     covered = np.minimum(1.0, _ceil3(reach / np.maximum(until - since, 1)))
     steady = np.minimum(1.0, _ceil3(longest_run(bars > 0) / _LONG_RUN))
     return np.where((bars > 0).sum(1) >= _DURATION_BARS, np.maximum(covered, steady), 0.0)

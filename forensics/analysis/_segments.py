@@ -30,6 +30,13 @@ class Spread:
     high: Floats
     deviation: Floats
 
+    def filled(self, places: Ints, other: Spread, rows: Ints) -> Spread:
+        """Return it with what `other` has of some rows in these places."""
+        columns = {name: getattr(self, name).copy() for name in Spread.__slots__}
+        for name, column in columns.items():
+            column[places] = getattr(other, name)[rows]
+        return Spread(**columns)
+
 
 def spread(series: Ints, values: Floats, total: int) -> Spread:
     """Return the spread of each of `total` series; those without values have 0 everywhere.

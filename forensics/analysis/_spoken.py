@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from forensics.instants import hour_of
+
 if TYPE_CHECKING:
     import duckdb
 
@@ -40,7 +42,7 @@ def spoken(db: duckdb.DuckDBPyConnection) -> None:
                    CASE WHEN time_basis = 'offset_in_log' AND left(right(time_original, 5), 1) IN ('+', '-')
                         THEN right(time_original, 5) END AS shift
             FROM events WHERE event_action NOT IN ('configuration', 'file_time'))
-        SELECT evidence_id, log, log_format, host_name, family, shift, date_trunc('hour', time) AS hour,
+        SELECT evidence_id, log, log_format, host_name, family, shift, {hour_of("time")} AS hour,
                min(time) AS first, max(time) AS last, count(*) AS events,
                count(user_agent_original) AS agents, count(http_request_referrer) AS referrers
         FROM said GROUP BY ALL""")

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from forensics.analysis._command_paths import UPLOADED
 from forensics.analysis._places import MARK, PLACE, locator_at, number_evidence
 from forensics.analysis._traffic import path_of
+from forensics.analysis._uploads import find_uploads
 from forensics.analysis._words import LOCATOR, LOOPBACK, MANY_FAILURES, locator_of, reason
 from forensics.instants import bound, moment
 from forensics.text import counted, were
@@ -110,9 +110,8 @@ def _moments(db: duckdb.DuckDBPyConnection) -> Iterator[tuple[datetime, str, int
         return
     for row in births:
         yield row["time"], "the command path answered for the first time", 5, row["locator"]
-    uploads = _rows(
-        db, f"SELECT time, {LOCATOR} AS locator FROM events WHERE {UPLOADED} AND time IS NOT NULL ORDER BY ALL"
-    )
+    find_uploads(db)
+    uploads = _rows(db, "SELECT time, locator FROM _uploads WHERE time IS NOT NULL ORDER BY ALL")
     for birth in births:
         before = [row for row in uploads if timedelta() <= birth["time"] - row["time"] <= _BROUGHT]
         for row in before[-1:]:

@@ -46,9 +46,10 @@ _OK: Final = "http_response_status_code < 400"
 def count_traffic(db: duckdb.DuckDBPyConnection) -> None:
     """Make the temporary table `_traffic` of all web requests, once a connection.
 
-    One row a `source_ip` (may be null), `path` (null: none, or one not known by name), `pathless`, `timed`, `asset` and
-    `static` (what the path ends like). Counts: `n`, `ok` (answered), `bad` (refused or not found), `posts`, `ok_posts`;
-    `first` and `last`; `place` and `mark` (LINE_MARK) are the first request's.
+    One row a `source_ip` (may be null), `path` (null: none, or one not known by name), `pathless`, `asset` and `static` (what
+    the path ends like): so one a source and known path. Counts: `n`, `ok` (answered), `bad` (refused or not found), `posts`,
+    `ok_posts`, `timed` and `timed_posts` (those that have a time); `first` and `last`; `place` and `mark` (LINE_MARK) are the
+    first request's.
     """
     if db.sql("SELECT 1 FROM duckdb_tables() WHERE table_name = '_traffic' AND temporary").fetchall():
         return
@@ -57,18 +58,19 @@ def count_traffic(db: duckdb.DuckDBPyConnection) -> None:
     # What few groups need is counted elsewhere: the database holds this row for each pair of address and path at once.
     db.execute(f"""
         CREATE TEMP TABLE _traffic AS
-        SELECT source_ip, path, pathless, timed, asset, static, count(*) AS n, count(*) FILTER (WHERE status < 400) AS ok,
+        SELECT source_ip, path, pathless, asset, static, count(*) AS n, count(time) AS timed, count(*) FILTER (WHERE status < 400) AS ok,
                count(*) FILTER (WHERE status >= 400) AS bad, count(*) FILTER (WHERE post) AS posts,
-               count(*) FILTER (WHERE post AND status < 400) AS ok_posts, {time_at("min(place)")} AS first, max(time) AS last,
+               count(*) FILTER (WHERE post AND status < 400) AS ok_posts,
+               count(*) FILTER (WHERE post AND time IS NOT NULL) AS timed_posts, {time_at("min(place)")} AS first, max(time) AS last,
                min(place) AS place, arg_min(mark, place) AS mark
-        FROM (SELECT e.source_ip, p.path, e.url_path IS NULL AS pathless, e.time IS NOT NULL AS timed, e.time,
+        FROM (SELECT e.source_ip, p.path, e.url_path IS NULL AS pathless, e.time,
                      e.http_response_status_code AS status, e.http_request_method = 'POST' AS post,
                      CASE WHEN p.path IS NOT NULL THEN p.asset ELSE regexp_matches({_PATH}, '{ASSET}', 'i') END AS asset,
                      CASE WHEN p.path IS NOT NULL THEN p.static ELSE regexp_matches({_PATH}, '{STATIC}', 'i') END AS static,
                      {PLACE} AS place, {LINE_MARK} AS mark
               FROM events e JOIN _evidence_numbers USING (evidence_id) LEFT JOIN _paths p ON p.path = {_PATH}
               WHERE e.event_action = 'http_request')
-        GROUP BY source_ip, path, pathless, timed, asset, static""")
+        GROUP BY source_ip, path, pathless, asset, static""")
 
 
 def _paths(db: duckdb.DuckDBPyConnection) -> None:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from forensics.analysis._places import locator_at
-from forensics.analysis._rita import LEAST_TIMES, STROBE, Scores, scores
+from forensics.analysis._rita import LEAST_TIMES, STROBE, Scores, scores, spreads
 from forensics.analysis._segments import spread
 from forensics.analysis._traffic import count_traffic, path_of
 from forensics.analysis._words import because, reason
@@ -73,10 +73,10 @@ def _ranges(db: duckdb.DuckDBPyConnection) -> list[tuple[int, int]]:
     db.execute(f"""
         CREATE OR REPLACE TEMP TABLE _pairs AS
         SELECT row_number() OVER (ORDER BY source_ip, path) - 1 AS pair, * FROM (
-            SELECT t.source_ip, t.path, p.kind, t.n AS requests, t.first AS first_seen, t.last AS last_seen, t.posts,
+            SELECT t.source_ip, t.path, p.kind, t.timed AS requests, t.first AS first_seen, t.last AS last_seen, t.timed_posts AS posts,
                    {locator_at("t.place", "t.mark")} AS locator
             FROM _traffic t JOIN endpoints p ON p.path = t.path
-            WHERE t.source_ip IS NOT NULL AND t.timed AND p.kind NOT IN ('probe', 'static') AND t.n >= {LEAST_TIMES})""")
+            WHERE t.source_ip IS NOT NULL AND p.kind NOT IN ('probe', 'static') AND t.timed >= {LEAST_TIMES})""")
     found = db.sql(f"""
         SELECT min(pair), max(pair) FROM (SELECT pair, sum(requests) OVER (ORDER BY pair) // {_RANGE} AS run FROM _pairs)
         GROUP BY run ORDER BY 1""").fetchall()
@@ -125,7 +125,7 @@ def _scored(pairs: pa.Table, start: int, requests: Requests, since: int, until: 
     total = int(pair[-1]) + 1
     life = scores(pair, second, size, np.full(total, since), np.full(total, until))
     clients, period, jitter = _clients(pair, second, life.gaps)
-    by_day, day, day_of = _daily(pair, second, size)
+    by_day, day, day_of = _daily(pair, second, size, life)
     best, days = _best_days(by_day, day_of, total)
     best_score = by_day.score[best]
     heads = np.searchsorted(pair, np.arange(total))
@@ -153,14 +153,20 @@ def _scored(pairs: pa.Table, start: int, requests: Requests, since: int, until: 
     return about.select(BEACONS.names).cast(BEACONS)
 
 
-def _daily(pair: Ints, second: Ints, size: Ints) -> tuple[Scores, Ints, Ints]:
-    """Score each day of each pair; return the scores, the day and the pair of each."""
+def _daily(pair: Ints, second: Ints, size: Ints, life: Scores) -> tuple[Scores, Ints, Ints]:
+    """Score each day of each pair, of which `life` are the scores of all days; return the scores, the day and the pair of each."""
     day = second // _DAY
     new = np.ones(len(pair), bool)
     new[1:] = (pair[1:] != pair[:-1]) | (day[1:] != day[:-1])
     heads = np.flatnonzero(new)
     since = day[heads] * _DAY
-    return scores(np.cumsum(new) - 1, second, size, since, since + _DAY), day[heads], pair[heads]
+    series, of = np.cumsum(new) - 1, pair[heads]
+    several = np.bincount(of)[of] > 1
+    gaps, sizes = spreads(series, second, size, len(heads), several[series])
+    # Of a pair with one day, as most have, the gaps and the sizes of that day are those of its life.
+    only = np.flatnonzero(~several)
+    gaps, sizes = gaps.filled(only, life.gaps, of[only]), sizes.filled(only, life.bytes, of[only])
+    return scores(series, second, size, since, since + _DAY, (gaps, sizes)), day[heads], of
 
 
 def _best_days(by_day: Scores, pair: Ints, total: int) -> tuple[Ints, Ints]:
@@ -179,7 +185,9 @@ def _clients(series: Ints, seconds: Ints, alone: Spread) -> tuple[Ints, Floats, 
     clients, period, jitter = np.ones(total, np.int64), alone.middle.copy(), alone.deviation.copy()
     open_still = alone.high - alone.low > _UNSTEADY * alone.middle
     for lag in range(2, _MOST_CLIENTS + 1):
-        if not open_still.any():
+        asked = open_still[series]
+        series, seconds = series[asked], seconds[asked]
+        if not len(series):
             break
         same = series[lag:] == series[:-lag]
         apart = spread(series[lag:][same], (seconds[lag:] - seconds[:-lag])[same].astype(np.float64), total)

@@ -9,9 +9,10 @@ import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from forensics.analysis._command_paths import UPLOADED, VARIED, Command, beside, commands, context_of, main_sizes
+from forensics.analysis._command_paths import VARIED, Command, beside, commands, context_of, main_sizes
 from forensics.analysis._places import locator_at
 from forensics.analysis._traffic import STATIC, count_traffic
+from forensics.analysis._uploads import find_uploads
 from forensics.analysis._words import LOOPBACK, because, reason
 from forensics.model import Rule
 from forensics.schemas import ENDPOINTS, table
@@ -58,18 +59,21 @@ def _run(db: duckdb.DuckDBPyConnection) -> pa.Table:
 
 
 def _requests(db: duckdb.DuckDBPyConnection) -> None:
-    """Make the view `_requests` over `_traffic`: with each, whether it came from the server's own people.
+    """Make the view `_requests` over `_traffic`: with each, whether it came from the server's own people (`_insiders`).
 
     Those are the server itself, whoever had a desktop on it, and whoever brought an application onto it by the web.
     """
     count_traffic(db)
-    loopback = ", ".join(f"'{ip}'" for ip in LOOPBACK)
+    find_uploads(db)
+    loopback = ", ".join(f"('{ip}')" for ip in LOOPBACK)
     db.execute(f"""
+        CREATE OR REPLACE TEMP TABLE _insiders AS
+        SELECT source_ip FROM (VALUES {loopback}) own(source_ip) UNION
+        SELECT unnest(string_split(source_ips, ';')) FROM sessions UNION
+        SELECT source_ip FROM _uploads WHERE source_ip IS NOT NULL""")
+    db.execute("""
         CREATE OR REPLACE TEMP VIEW _requests AS
-        SELECT *, source_ip IN ({loopback}) OR source_ip IN
-                   (SELECT unnest(string_split(source_ips, ';')) FROM sessions) OR source_ip IN
-                   (SELECT source_ip FROM events WHERE source_ip IS NOT NULL AND {UPLOADED}) AS insider
-        FROM _traffic WHERE NOT pathless""")
+        SELECT *, source_ip IN (SELECT source_ip FROM _insiders) AS insider FROM _traffic WHERE NOT pathless""")
 
 
 def _counted(db: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
@@ -79,7 +83,7 @@ def _counted(db: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
         SELECT * EXCLUDE (place, mark, insider_place, insider_mark), {locator_at("place", "mark")} AS first_locator,
                {locator_at("insider_place", "insider_mark")} AS insider_locator
         FROM (
-            SELECT path, sum(n)::BIGINT AS requests, count(DISTINCT source_ip) AS sources,
+            SELECT path, sum(n)::BIGINT AS requests, count(source_ip) AS sources,
                    min(first) AS first_seen,
                    arg_min(source_ip, place) AS first_source_ip,
                    min(place) AS place, arg_min(mark, place) AS mark,
@@ -87,8 +91,8 @@ def _counted(db: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
                    any_value(first_ok) AS first_answered,
                    sum(ok_posts)::BIGINT AS posts,
                    any_value(gets) AS gets,
-                   count(DISTINCT source_ip) FILTER (WHERE ok > 0 AND NOT insider) AS strangers,
-                   count(DISTINCT source_ip) FILTER (WHERE ok_posts > 0 AND NOT insider) AS posting_strangers,
+                   count(source_ip) FILTER (WHERE ok > 0 AND NOT insider) AS strangers,
+                   count(source_ip) FILTER (WHERE ok_posts > 0 AND NOT insider) AS posting_strangers,
                    coalesce(sum(ok) FILTER (WHERE insider), 0)::BIGINT AS insider_requests,
                    coalesce(sum(ok_posts) FILTER (WHERE insider), 0)::BIGINT AS insider_posts,
                    coalesce(sum(ok) FILTER (WHERE NOT insider), 0)::BIGINT AS stranger_requests,

@@ -13,13 +13,14 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from forensics.analysis._command_paths import UPLOADED
 from forensics.analysis._places import locator_at
 from forensics.analysis._ties import Tie, ties
-from forensics.analysis._traffic import count_traffic, path_of
+from forensics.analysis._traffic import count_traffic
 from forensics.analysis._united import United
+from forensics.analysis._uploads import find_uploads
 from forensics.analysis._words import because, reason
 from forensics.answers import PEOPLE
+from forensics.instants import day_of
 from forensics.model import CONFIDENCES, Rule
 from forensics.schemas import table
 from forensics.text import counted
@@ -151,13 +152,14 @@ def _server(db: duckdb.DuckDBPyConnection) -> _Server:
         used AS (SELECT source_ip, min(first) AS first, min(place) AS place, arg_min(mark, place) AS mark
                  FROM _traffic SEMI JOIN own USING (path), born WHERE ok > 0 AND (born IS NULL OR first < born)
                  GROUP BY source_ip HAVING sum(ok) > 1),
-        users AS (SELECT count(source_ip) AS users, count(DISTINCT CAST(first AS DATE)) AS days, min(place) AS place,
+        users AS (SELECT count(source_ip) AS users, count(DISTINCT {day_of("first")}) AS days, min(place) AS place,
                          arg_min(mark, place) AS mark FROM used)
         SELECT born, users, days, {locator_at("place", "mark")} AS locator,
                (SELECT min(first) FROM _traffic) AS since, (SELECT max(last) FROM _traffic) AS until FROM born, users""")
     row = found.to_arrow_table().to_pylist()[0]
-    set_up = f"""SELECT time FROM events WHERE time IS NOT NULL AND ({UPLOADED} OR
-        (event_action = 'service_install' AND (unmapped ILIKE '%tomcat%' OR unmapped LIKE '%//RS//%'))) ORDER BY time"""
+    find_uploads(db)
+    set_up = """SELECT time FROM _uploads WHERE time IS NOT NULL UNION ALL SELECT time FROM events WHERE time IS NOT NULL AND
+        event_action = 'service_install' AND (unmapped ILIKE '%tomcat%' OR unmapped LIKE '%//RS//%') ORDER BY time"""
     installed = tuple(time for (time,) in db.execute(set_up).fetchall())
     public = row["users"] if row["days"] >= _DAYS else 0
     return _Server(row["born"], public, row["locator"], row["since"], row["until"], installed)
@@ -165,10 +167,12 @@ def _server(db: duckdb.DuckDBPyConnection) -> _Server:
 
 def _neighbours(db: duckdb.DuckDBPyConnection, persons: list[_Person]) -> None:
     """Tie whoever came from the /24 of an operator's address: exits of one provider lie side by side."""
-    found = db.sql(f"""
-        SELECT DISTINCT e.source_ip FROM events e JOIN endpoints p ON p.path = {path_of("e.url_path")}
-        WHERE e.http_response_status_code < 400 AND (p.kind = 'panel' OR {UPLOADED}) AND e.source_ip NOT IN (
-            SELECT unnest(string_split(source_ips, ';')) FROM sessions) ORDER BY e.source_ip""")
+    count_traffic(db)
+    find_uploads(db)
+    found = db.sql("""
+        SELECT source_ip FROM _traffic JOIN endpoints USING (path) WHERE ok > 0 AND kind = 'panel' AND source_ip IS NOT NULL UNION
+        SELECT source_ip FROM _uploads WHERE web AND source_ip IS NOT NULL EXCEPT
+        SELECT unnest(string_split(source_ips, ';')) FROM sessions ORDER BY source_ip""")
     theirs = {row["source_ip"] for row in found.to_arrow_table().to_pylist()}
     theirs = {one for one in theirs | set().union(*(one.addresses for one in persons if one.ties)) if _is_origin(one)}
     networks = {one.rpartition(".")[0]: one for one in sorted(theirs) if "." in one}

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from forensics.analysis._traffic import path_of
 from forensics.analysis._words import LOOPBACK, because, locator_of, reason
 from forensics.answers import SOURCE_WINDOWS
+from forensics.instants import hour_of
 from forensics.model import Rule
 from forensics.schemas import table
 from forensics.text import counted, were
@@ -57,7 +58,7 @@ def _hours(db: duckdb.DuckDBPyConnection) -> list[Row]:
             SELECT DISTINCT source_ip FROM (SELECT source_ip FROM spans UNION ALL SELECT source_ip FROM asked)
             WHERE source_ip IS NOT NULL AND source_ip NOT IN ({loopback})),
         hours AS (
-            SELECT e.source_ip, date_trunc('hour', e.time) AS hour, min(e.time) AS since, max(e.time) AS until,
+            SELECT e.source_ip, {hour_of("e.time")} AS hour, min(e.time) AS since, max(e.time) AS until,
                    arg_min({_E}, (e.time, e.evidence_id, e.log_offset)) AS locator,
                    count(*) FILTER (WHERE e.event_action <> 'http_request' AND e.event_outcome = 'failure') AS refused,
                    max(e.time) FILTER (WHERE e.event_action <> 'http_request' AND e.event_outcome = 'failure') AS last_refused,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from forensics.instants import day_of
+
 NEEDS: Final = ("events", "evidence", "addresses", "session_events", "sources")
 
-EVENTS: Final = """
+EVENTS: Final = f"""
     WITH attached AS (
         SELECT evidence_id, log_offset, min(session_uid) AS session_uid, min(relation) AS session_relation
         FROM session_events GROUP BY ALL)
@@ -20,6 +22,6 @@ EVENTS: Final = """
     FROM events e
     LEFT JOIN evidence f ON f.evidence_id = e.evidence_id
     LEFT JOIN attached s ON s.evidence_id = e.evidence_id AND s.log_offset = e.log_offset
-    LEFT JOIN addresses a ON a.source_ip = e.source_ip AND a.day = CAST(e.time AS DATE)
+    LEFT JOIN addresses a ON a.source_ip = e.source_ip AND a.day = {day_of("e.time")}
     LEFT JOIN sources r ON r.source_ip = e.source_ip
     ORDER BY e.time, e.evidence_id, e.log_offset"""
