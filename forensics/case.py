@@ -104,13 +104,19 @@ def connect(folder: Path, spill: Path | None = None) -> duckdb.DuckDBPyConnectio
     db = duckdb.connect(":memory:")
     db.execute("SET temp_directory = ?", [str(spill or Path(tempfile.gettempdir()) / f"c2trail-{os.getpid()}")])
     db.execute(f"SET memory_limit = '{DATABASE_BYTES}B'")
-    db.execute("SET TimeZone = 'UTC'")
+    in_utc(db)
     db.execute("SET enable_progress_bar = false")
     # DuckDB would fetch extensions by itself: nothing here ever opens a socket.
     for name in ("autoinstall_known_extensions", "autoload_known_extensions", "allow_community_extensions"):
         db.execute(f"SET {name} = false")
     for name, schema in TABLES.items():
         bind(db, folder, name, schema)
+    return db
+
+
+def in_utc(db: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """Let a connection, or a cursor that works beside it, spell times in UTC, whatever the machine's zone is."""
+    db.execute("SET TimeZone = 'UTC'")
     return db
 
 
@@ -149,8 +155,10 @@ def bind(db: duckdb.DuckDBPyConnection, folder: Path, name: str, schema: pa.Sche
         plain = f"read_parquet([{listed}], hive_partitioning = false)"
         db.execute(f"CREATE OR REPLACE VIEW {view} AS SELECT * FROM {plain}")  # noqa: S608
     else:
-        nothing = schema.empty_table()
-        db.register(f"_no_{name}", nothing)
+        # A table, since what is registered is unknown to other cursors.
+        db.register("_nothing", schema.empty_table())
+        db.execute(f"CREATE OR REPLACE TABLE _no_{name} AS SELECT * FROM _nothing")  # noqa: S608
+        db.unregister("_nothing")
         db.execute(f"CREATE OR REPLACE VIEW {view} AS SELECT * FROM _no_{name}")  # noqa: S608
     if name == "events":
         db.execute("CREATE OR REPLACE VIEW events AS SELECT * FROM all_events")

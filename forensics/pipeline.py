@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from forensics import __version__, enrichment, stored_cases
 from forensics.analysis import rules
+from forensics.beside import beside
 from forensics.case import Case, Draft, bind, draft, open_case, roomy
 from forensics.copies import copies
 from forensics.earlier import unchanged
@@ -20,19 +21,22 @@ from forensics.evidence.find import Found, find
 from forensics.evidence.ledger import REJECT, Tally
 from forensics.evidence.open import Url, place
 from forensics.identify import Identified, identify
-from forensics.instants import typed_date
+from forensics.instants import day_of, typed_date
 from forensics.model import Options, PassedOver
-from forensics.reading import ReadFile, accounts, check_unchanged, hashing_again, read, worth_workers
+from forensics.reading import ReadFile, accounts, check_unchanged, hashing_again, read
 from forensics.reports import reports
 from forensics.schemas import RUN, TABLES, WITNESSES, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from concurrent.futures import Future
+    from datetime import date
 
     import duckdb
     import pyarrow as pa
 
-    from forensics.model import Rule
+    from forensics.beside import Beside
+    from forensics.model import Report, Rule
 
 _PACKAGES: Final = (
     "crawler-user-agents",
@@ -87,13 +91,14 @@ def analyze(
     on_disk = [path for path in places if isinstance(path, Path)]
     witnesses = enrichment.load(geo, watch)
     found = find(places, password, shadows=options.shadow_copies)
-    processes = local.cores() if workers is None else max(1, workers)
-    if scheduler is None and not update and worth_workers(found.evidence):
-        local.begin(processes)
     plan = identify(found.evidence, options)
     if not any(item.parser for item in plan):
         raise EvidenceError(_nothing(found, plan))
-    engine = partial(dask.run, scheduler=scheduler) if scheduler else partial(local.run, workers=processes)
+    engine = (
+        partial(dask.run, scheduler=scheduler)
+        if scheduler
+        else partial(local.run, workers=local.cores() if workers is None else max(1, workers))
+    )
     target = place(out)
     folder = stored_cases.home(target, evidence=places, force=force, update=update)
     known = unchanged(folder, plan, _options(options)) if update and folder.exists() else {}
@@ -146,23 +151,54 @@ def _ask(
     copied = copies(db)
     building.write_table("duplicates", copied)
     bind(db, building.folder, "duplicates", TABLES["duplicates"])
+    with beside(db) as other:
+        as_of = None if options.as_of == "event" else typed_date(options.as_of)
+        placing = other.do(partial(_place, building=building, witnesses=witnesses, as_of=as_of, other=other))
+        writing: dict[str, Future[None]] = {}
+        there = {*TABLES} - {"addresses", "registrations", *rules()}
+        for rule in rules().values():
+            if "addresses" in rule.needs and "addresses" not in there:
+                placing.result()
+                bind(db, building.folder, "addresses", TABLES["addresses"])
+                there.add("addresses")
+                progress("placing", 1)
+            roomy(db, partial(answer, rule, db, building))
+            bind(db, building.folder, rule.name, rule.schema)
+            there.add(rule.name)
+            progress(f"asking {rule.name}", 1)
+            _write(there, building, other, writing)
+        _register(db, building, online)
+        _write({*TABLES}, building, other, writing)
+        for name, written in writing.items():
+            written.result()
+            progress(f"writing {name}", 1)
+    return len(copied)
+
+
+def _place(
+    db: duckdb.DuckDBPyConnection,
+    building: Draft,
+    witnesses: enrichment.Witnesses,
+    as_of: date | None,
+    other: Beside,
+) -> None:
+    """Place every address on every day that it was seen."""
     pairs = db.sql(
-        "SELECT DISTINCT source_ip, CAST(time AS DATE) AS day FROM events "
+        f"SELECT DISTINCT source_ip, {day_of('time')} AS day FROM events "  # noqa: S608
         "WHERE source_ip IS NOT NULL AND time IS NOT NULL ORDER BY source_ip, day"
     ).to_arrow_reader(enrichment.BLOCK)
-    as_of = None if options.as_of == "event" else typed_date(options.as_of)
-    building.write_pieces("addresses", TABLES["addresses"], witnesses.place(pairs, as_of=as_of))
-    bind(db, building.folder, "addresses", TABLES["addresses"])
-    progress("placing", 1)
-    for rule in rules().values():
-        roomy(db, partial(answer, rule, db, building))
-        bind(db, building.folder, rule.name, rule.schema)
-        progress(f"asking {rule.name}", 1)
-    _register(db, building, online)
+    building.write_pieces("addresses", TABLES["addresses"], other.checked(witnesses.place(pairs, as_of=as_of)))
+
+
+def _write(there: set[str], building: Draft, other: Beside, writing: dict[str, Future[None]]) -> None:
+    """Let the reports be written whose tables are all there, each once."""
     for report in reports().values():
-        building.write(report.filename, report.write(db))
-        progress(f"writing {report.filename}", 1)
-    return len(copied)
+        if report.filename not in writing and there.issuperset(report.needs):
+            writing[report.filename] = other.do(partial(_write_one, report=report, building=building, other=other))
+
+
+def _write_one(db: duckdb.DuckDBPyConnection, report: Report, building: Draft, other: Beside) -> None:
+    building.write(report.filename, other.checked(report.write(db)))
 
 
 def answer(rule: Rule, db: duckdb.DuckDBPyConnection, building: Draft) -> None:

@@ -155,6 +155,14 @@ def test_a_rule_answers_a_case_without_any_event(rule: Rule, tmp_path: Path) -> 
         bind(db, tmp_path, "events", EVENTS)
 
 
+@pytest.mark.parametrize("rule", rules().values(), ids=lambda r: r.name)
+def test_a_rule_reads_no_table_but_those_it_needs(demo_case: Case, rule: Rule) -> None:
+    with connect(demo_case.folder) as db:
+        for name in sorted(set(TABLES) - set(rule.needs)):
+            db.execute(f"DROP VIEW {name}")
+        rule.run(db)
+
+
 @pytest.mark.parametrize("report", reports().values(), ids=lambda r: r.name)
 def test_a_report_reads_no_table_but_those_it_needs(demo_case: Case, report: Report) -> None:
     with connect(demo_case.folder) as db:
