@@ -223,4 +223,4 @@ def _address(text: str | None) -> str | None:
         return None
 
 
-RULE = Rule("hops", "Through the gateway, and onwards by RDP", ("sessions",), HOPS, _run)
+RULE = Rule("hops", "Through the gateway, and onwards by RDP", ("events", "sessions"), HOPS, _run)

@@ -226,7 +226,7 @@ def _verdict(
 RULE = Rule(
     "sources",
     "Who came, from where, as what",
-    ("events", "addresses", "sessions", "people", "endpoints"),
+    ("events", "addresses", "sessions", "people", "endpoints", "source_windows"),
     SOURCES,
     _run,
     _pieces,
