@@ -14,6 +14,8 @@ from forensics.parsers._address import NORMAL, UNSPECIFIED, is_normal, source_ip
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    Ints = NDArray[np.int64] | NDArray[np.int32]
+
 _FEW: Final = 400
 """Arrow sets up a matcher anew each time, which costs as much as so many matches of Python's."""
 _KEPT: Final = 1 << 17
@@ -22,8 +24,8 @@ _KEPT: Final = 1 << 17
 
 def texts(
     buffer: bytearray | pa.Buffer,
-    start: NDArray[np.int64],
-    end: NDArray[np.int64],
+    start: Ints,
+    end: Ints,
     absent: NDArray[np.bool_] | None = None,
 ) -> pa.StringArray:
     """Return buffer[start:end] of each row as text; rows ascend and do not overlap, and hold valid UTF-8.
@@ -36,7 +38,7 @@ def texts(
     return pc.take(_fields_and_gaps(buffer, start, end, None), wanted, boundscheck=False)
 
 
-def encoded(buffer: bytearray, start: NDArray[np.int64], end: NDArray[np.int64]) -> pa.DictionaryArray:
+def encoded(buffer: bytearray, start: Ints, end: Ints) -> pa.DictionaryArray:
     """Return the same as `texts`, without nulls, as codes and their words; only words are copied."""
     count = len(start)
     if not count:
@@ -47,9 +49,7 @@ def encoded(buffer: bytearray, start: NDArray[np.int64], end: NDArray[np.int64])
     return pa.DictionaryArray.from_arrays(pa.array(np.ascontiguousarray(codes)), found.dictionary)
 
 
-def _fields_and_gaps(
-    buffer: bytearray | pa.Buffer, start: NDArray[np.int64], end: NDArray[np.int64], valid: pa.Buffer | None
-) -> pa.StringArray:
+def _fields_and_gaps(buffer: bytearray | pa.Buffer, start: Ints, end: Ints, valid: pa.Buffer | None) -> pa.StringArray:
     count = len(start)
     offsets = np.empty(2 * count + 1, np.int32)
     offsets[0:-1:2] = start
@@ -58,7 +58,7 @@ def _fields_and_gaps(
     return pa.Array.from_buffers(pa.string(), 2 * count, [valid, pa.py_buffer(offsets), pa.py_buffer(buffer)])
 
 
-def masked(values: NDArray[np.int32] | NDArray[np.int64], absent: NDArray[np.bool_]) -> pa.Array:
+def masked(values: Ints, absent: NDArray[np.bool_]) -> pa.Array:
     """Return numbers, null where they are absent; they are not copied."""
     valid = pa.py_buffer(np.packbits(~absent, bitorder="little"))
     return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), [valid, pa.py_buffer(values)])
@@ -75,16 +75,22 @@ def _evens() -> pa.Int64Array:
 
 def cut_at_mark(whole: pa.StringArray, absent: NDArray[np.bool_] | None = None) -> dict[str, pa.Array]:
     """Cut targets at their first question mark; the query of one without is null, and both where the target is absent."""
+    if not len(whole):
+        return {"url_path": whole, "url_query": whole}
     offsets = np.frombuffer(whole.buffers()[1], np.int32)[whole.offset : whole.offset + len(whole) + 1]
     data = whole.buffers()[2] or pa.py_buffer(b"")
-    start, end = offsets[:-1].astype(np.int64), offsets[1:].astype(np.int64)
-    marks = np.append(np.flatnonzero(np.frombuffer(data, np.uint8) == 0x3F), np.iinfo(np.int32).max)
-    mark = marks[np.searchsorted(marks, start)]
-    has = mark < end
-    cut = np.where(has, mark, end)
+    start, end = offsets[:-1], offsets[1:]
+    marks = np.flatnonzero(np.frombuffer(data, np.uint8)[: offsets[-1]] == 0x3F)
+    marks = marks[marks >= offsets[0]]
+    rows = np.searchsorted(offsets, marks, "right") - 1
+    none = np.ones(len(start), bool)
+    none[rows] = False
+    cut = end.copy()
+    # Of several marks in one target numpy keeps the last: going backwards, the first.
+    cut[rows[::-1]] = marks[::-1]
     return {
         "url_path": texts(data, start, cut, absent),
-        "url_query": texts(data, np.where(has, cut + 1, end), end, ~has),
+        "url_query": texts(data, np.where(none, end, cut + 1), end, none),
     }
 
 

@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     Bools = NDArray[np.bool_]
     Columns = dict[str, Any]
 
+_FIVE_ZEROS: Final = np.uint64(0x3030303030000000)
+_DIGITS: Final = np.uint64(0x0F0F0F)
 _DASH, _MARK = 0x2D, 0x3F
 _MASKS: Final = np.array([(1 << (8 * k)) - 1 for k in range(9)], np.uint64)
 _METHODS: Final = ("GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PATCH")
@@ -211,17 +213,15 @@ def _times(lines: _Lines, opening: Ints, _closing: Ints) -> Callable[[Ints], Col
 
 
 def _statuses(lines: _Lines, opening: Ints, closing: Ints) -> Callable[[Ints], Columns]:
-    digits = (lines.u[opening] & _MASKS[3]).astype(np.int64)
-    d0, d1, d2 = digits & 255, (digits >> 8) & 255, digits >> 16
-    lines.ok &= closing - opening == 3
-    for d in (d0, d1, d2):
-        lines.ok &= (d >= 0x30) & (d <= 0x39)
-    status = (d0 - 0x30) * 100 + (d1 - 0x30) * 10 + (d2 - 0x30)
+    text = (lines.u[opening] & _MASKS[3]) | _FIVE_ZEROS
+    lines.ok &= (closing - opening == 3) & all_digits(text)
 
     def make(keep: Ints) -> Columns:
+        d = (text[keep] & _DIGITS).astype(np.uint32)
+        status = ((d & 15) * 100 + ((d >> 8) & 15) * 10 + (d >> 16)).astype(np.int16)
         return {
-            "http_response_status_code": pa.array(status[keep].astype(np.int16)),
-            "event_outcome": coded((status[keep] >= 400).astype(np.int32), None, _OUTCOMES),
+            "http_response_status_code": pa.array(status),
+            "event_outcome": coded((status >= 400).astype(np.int32), None, _OUTCOMES),
         }
 
     return make
@@ -278,12 +278,12 @@ def _requests(lines: _Lines, opening: Ints, closing: Ints) -> Callable[[Ints], C
 def _codes(words: Words, known: Sequence[tuple[int, np.uint64, np.uint64]]) -> NDArray[np.int32]:
     """Return the code of each word that is one of the known under its mask, -1 for others; the frequent ones come first."""
     codes = np.full(len(words), -1, np.int32)
-    left = len(words)
+    left = np.arange(len(words))
     for code, mask, word in known:
         hit = (words & mask) == word
-        codes[hit] = code
-        left -= int(np.count_nonzero(hit))
-        if not left:
+        codes[left[hit]] = code
+        left, words = left[~hit], words[~hit]
+        if not len(left):
             break
     return codes
 

@@ -144,9 +144,17 @@ def _forwards(line: bytes, pattern: Pattern, *, escapes: bool) -> tuple[_Steps, 
 
 @cache
 def _behind(pattern: Pattern) -> tuple[tuple[Token, bytes | None], ...]:
-    """Return each token with the literal behind it, b'' if a field stands there, None at the end."""
-    behind = [token if isinstance(token, bytes) else b"" for token in pattern.tokens[1:]]
-    return tuple(zip(pattern.tokens, [*behind, None], strict=True))
+    """Return each token with the literal behind it, b'' if a field stands there, None at the end.
+
+    Behind a field that holds anything, a literal in front of a time has the time's bracket too: of the many blanks where
+    such a field could end, the time follows few.
+    """
+    tokens = pattern.tokens
+    behind: list[bytes | None] = [token if isinstance(token, bytes) else b"" for token in tokens[1:]]
+    for index, token in enumerate(tokens[:-2]):
+        if isinstance(token, Field) and token.kind is Kind.FREE and behind[index] and _is_time(tokens[index + 2]):
+            behind[index] = (behind[index] or b"") + b"["
+    return tuple(zip(tokens, [*behind, None], strict=True))
 
 
 def _free_ends(line: bytes, starts: dict[int, int], literal: bytes | None, *, escapes: bool) -> dict[int, int]:
@@ -259,11 +267,13 @@ def _backwards(line: bytes, pattern: Pattern, steps: _Steps, reach: _Reach) -> l
     """Return, for each step, the places from which the end can be reached."""
     good: list[set[int]] = [set() for _ in steps]
     good[-1] = {len(line)}
-    for index in range(len(pattern.tokens) - 1, -1, -1):
-        token, after = pattern.tokens[index], good[index + 1]
+    tokens = pattern.tokens
+    for index in range(len(tokens) - 1, -1, -1):
+        token, after = tokens[index], good[index + 1]
         if isinstance(token, bytes):
+            # Whoever stands behind a literal came from in front of it.
             size = len(token)
-            good[index] = {at for at in steps[index] if at + size in after and line.startswith(token, at)}
+            good[index] = {at - size for at in after}
         elif token.kind is Kind.FREE:
             last = max(after, default=-1)
             good[index] = {at for at in steps[index] if at <= last}
