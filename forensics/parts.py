@@ -175,13 +175,42 @@ def canonical(table: pa.Table) -> pa.Table:
     if not table.num_rows:
         return table.combine_chunks()
     twins = _twins(table)
-    apart = table.drop_columns([*twins]).unify_dictionaries().combine_chunks()
-    made: dict[str, pa.Array] = {}
-    for name in apart.column_names:
-        held = apart.column(name).chunk(0)
-        made[name] = _ordered(held) if pa.types.is_dictionary(held.type) else held
+    rest = table.drop_columns([*twins])
+    large = {name: _united(rest.column(name)) for name in rest.column_names if _has_many_words(rest.column(name))}
+    small = rest.drop_columns([*large]).unify_dictionaries().combine_chunks()
+    made = large | {name: small.column(name).chunk(0) for name in small.column_names}
+    made = {name: _ordered(held) if pa.types.is_dictionary(held.type) else held for name, held in made.items()}
     made |= {name: made[other] for name, other in twins.items()}
     return pa.Table.from_arrays([made[name] for name in table.column_names], schema=table.schema)
+
+
+def _has_many_words(column: pa.ChunkedArray) -> bool:
+    if not pa.types.is_dictionary(column.type) or len(column.chunk(0).dictionary) < _SOME:
+        return False
+    return not any(chunk.dictionary.null_count for chunk in column.chunks)
+
+
+def _united(column: pa.ChunkedArray) -> pa.DictionaryArray:
+    """Return one chunk. A dictionary that several chunks have is looked at once, which Arrow does each time."""
+    indices = pa.chunked_array([chunk.indices for chunk in column.chunks]).combine_chunks()
+    dictionaries: list[pa.Array] = []
+    starts: dict[tuple[int, ...], int] = {}
+    at = []
+    for chunk in column.chunks:
+        words = chunk.dictionary
+        same = (words.offset, len(words), *(buffer.address for buffer in words.buffers() if buffer is not None))
+        if same not in starts:
+            starts[same] = sum(map(len, dictionaries))
+            dictionaries.append(words)
+        at.append(starts[same])
+    if len(dictionaries) == 1:
+        return pa.DictionaryArray.from_arrays(indices, dictionaries[0], safe=False)
+    coded = pa.concat_arrays(dictionaries).dictionary_encode()
+    shift = np.repeat(np.array(at), [len(chunk) for chunk in column.chunks])
+    codes = coded.indices.to_numpy()[indices.fill_null(0).to_numpy() + shift]
+    valid = indices.buffers()[0] if indices.null_count else None
+    numbers = pa.Array.from_buffers(pa.int32(), len(codes), [valid, pa.py_buffer(codes)])
+    return pa.DictionaryArray.from_arrays(numbers, coded.dictionary, safe=False)
 
 
 def _twins(table: pa.Table) -> dict[str, str]:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from forensics.errors import UsageError
 from forensics.limits import MAX_LINE
 from forensics.model import Head, Options
-from forensics.parsers import parsers
+from forensics.parsers import _line_batches, _lines, _valve_fast, parsers, tomcat_access
 from forensics.parsers._valve import NAMED, compile_pattern
 from forensics.parsers._valve_split import split, unsplit
 
@@ -274,6 +274,25 @@ def test_the_fast_path_reads_hostile_lines_as_the_strict_one_does(
     path = tmp_path_factory.mktemp("lines") / "access_log"
     path.write_bytes(raw if data.draw(st.booleans()) else raw[:-1])
     assert read(path, pattern)[:2] == read(path, pattern, slow=True)[:2]
+
+
+@given(st.data(), st.integers(100, 900), st.integers(0, 3), st.sampled_from([1, 700, 10**6]))
+def test_lines_are_read_alike_whatever_blocks_they_come_in(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, size: int, few: int, at_once: int
+) -> None:
+    drawn = data.draw(st.lists(st.one_of(lines(2), st.just(b""), st.just(b"junk")), min_size=1, max_size=30))
+    path = tmp_path_factory.mktemp("lines") / "access_log"
+    path.write_bytes(b"\n".join(drawn) + data.draw(st.sampled_from([b"", b"\n"])))
+    plain = read(path, "combined", slow=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_lines, "BLOCK_BYTES", size)
+        patch.setattr(_valve_fast, "BLOCK_BYTES", size)
+        patch.setattr(_valve_fast, "_FEW", few)
+        patch.setattr(_line_batches, "_CALM", few)
+        patch.setattr(tomcat_access, "_AT_ONCE", at_once)
+        events, rejects, tally = read(path, "combined")
+    assert (events, rejects) == plain[:2]
+    assert tally.records == plain[2].records
 
 
 @given(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
@@ -14,7 +14,7 @@ from forensics.schemas import EVENTS, REJECTS, SKIPS, empty
 from forensics.text import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
 
 _DETAIL: Final = 200
+_CALM: Final = 1024
+"""Lines that did not go to the fast path, of a block of some 20,000, whose rows may wait for those of other blocks."""
 
 
 @dataclass(slots=True)
@@ -86,8 +88,42 @@ class Lines:
         tables = [made for made in quick if made.num_rows]
         if self.rows:
             tables.append(table_of(self.rows, self.span.evidence.id, log_format))
-        events: Any = tables[0] if len(tables) == 1 else pa.Table.from_batches(tables) if tables else empty(EVENTS)
-        return Batch(events, one_batch(self.rejects, REJECTS), one_batch(merged(self.skips), SKIPS))
+        return Batch(_events(tables), one_batch(self.rejects, REJECTS), one_batch(merged(self.skips), SKIPS))
+
+
+def batches(blocks: Iterable[tuple[Lines, Sequence[pa.RecordBatch]]], log_format: str) -> Iterator[Batch]:
+    """Yield adjoining blocks as few batches, each block with the events of its fast path in front of the others.
+
+    Where nearly all went to the fast path, the rest of several blocks is turned into columns at once.
+    """
+    calm: list[tuple[Lines, Sequence[pa.RecordBatch]]] = []
+    for lines, quick in blocks:
+        if len(lines.rows) + len(lines.rejects) + len(lines.skips) <= _CALM:
+            calm.append((lines, quick))
+            continue
+        if calm:
+            yield _joined(calm, log_format)
+            calm = []
+        yield lines.batch(quick, log_format)
+    if calm:
+        yield _joined(calm, log_format)
+
+
+def _joined(blocks: Sequence[tuple[Lines, Sequence[pa.RecordBatch]]], log_format: str) -> Batch:
+    rows = [row for lines, _ in blocks for row in lines.rows]
+    others = table_of(rows, blocks[0][0].span.evidence.id, log_format) if rows else empty(EVENTS)
+    tables: list[pa.RecordBatch] = []
+    at = 0
+    for lines, quick in blocks:
+        tables += [made for made in (*quick, others.slice(at, len(lines.rows))) if made.num_rows]
+        at += len(lines.rows)
+    rejects = [row for lines, _ in blocks for row in lines.rejects]
+    skips = [row for lines, _ in blocks for row in merged(lines.skips)]
+    return Batch(_events(tables), one_batch(rejects, REJECTS), one_batch(skips, SKIPS))
+
+
+def _events(tables: list[pa.RecordBatch]) -> pa.RecordBatch | pa.Table:
+    return tables[0] if len(tables) == 1 else pa.Table.from_batches(tables) if tables else empty(EVENTS)
 
 
 def merged(skips: list[Row]) -> list[Row]:
