@@ -9,14 +9,13 @@ from forensics.analysis._words import LOCATOR
 if TYPE_CHECKING:
     import duckdb
 
-_UPLOADED: Final = (
-    "((event_action = 'http_request' AND http_response_status_code < 400 AND ((http_request_method = 'POST' AND "
-    "regexp_matches(url_path, '^/manager/html/(upload|deploy)')) OR (http_request_method = 'PUT' AND "
-    "regexp_matches(url_path, '^/manager/(text/)?deploy|\\.jspx?(/|%20|::\\$DATA)?$')) OR (http_request_method = 'GET' AND "
-    "regexp_matches(url_path, '^/manager/(text/)?(deploy|install)$')))) OR "
-    "(event_action = 'manager_act' AND regexp_matches(unmapped, '\"command\": ?\"(upload|deploy|install)\"')))"
-)
-"""SQL for the act (Tomcat's manager; PUT of CVE-2017-12615)."""
+_BY_WEB: Final = """http_response_status_code < 400 AND (http_request_method = 'PUT' OR starts_with(url_path, '/manager/')) AND (
+    (http_request_method = 'POST' AND regexp_matches(url_path, '^/manager/html/(upload|deploy)')) OR
+    (http_request_method = 'PUT' AND regexp_matches(url_path, '^/manager/(text/)?deploy|\\.jspx?(/|%20|::\\$DATA)?$')) OR
+    (http_request_method = 'GET' AND regexp_matches(url_path, '^/manager/(text/)?(deploy|install)$')))"""
+"""SQL for the act in an access log (Tomcat's manager; PUT of CVE-2017-12615); what most requests are not is asked first."""
+
+_BY_MANAGER: Final = """regexp_matches(unmapped, '"command": ?"(upload|deploy|install)"')"""
 
 
 def find_uploads(db: duckdb.DuckDBPyConnection) -> None:
@@ -26,4 +25,5 @@ def find_uploads(db: duckdb.DuckDBPyConnection) -> None:
     """
     db.execute(f"""
         CREATE TEMP TABLE IF NOT EXISTS _uploads AS
-        SELECT time, source_ip, event_action = 'http_request' AS web, {LOCATOR} AS locator FROM events WHERE {_UPLOADED}""")
+        SELECT time, source_ip, true AS web, {LOCATOR} AS locator FROM events WHERE event_action = 'http_request' AND {_BY_WEB} UNION ALL
+        SELECT time, source_ip, false, {LOCATOR} FROM events WHERE event_action = 'manager_act' AND {_BY_MANAGER}""")

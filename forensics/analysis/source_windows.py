@@ -10,7 +10,7 @@ from datetime import timedelta
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
-from forensics.analysis._traffic import path_of
+from forensics.analysis._traffic import count_traffic, path_of
 from forensics.analysis._words import LOOPBACK, because, locator_of, reason
 from forensics.answers import SOURCE_WINDOWS
 from forensics.instants import hour_of
@@ -43,6 +43,7 @@ def _run(db: duckdb.DuckDBPyConnection) -> pa.Table:
 
 def _hours(db: duckdb.DuckDBPyConnection) -> list[Row]:
     """Count, hour by hour, what each address in question did."""
+    count_traffic(db)
     loopback = ", ".join(f"'{ip}'" for ip in LOOPBACK)
     found = db.sql(f"""
         WITH stays AS (
@@ -52,8 +53,9 @@ def _hours(db: duckdb.DuckDBPyConnection) -> list[Row]:
             SELECT stay.source_ip AS source_ip, CAST(stay.start AS TIMESTAMPTZ) AS since, held_to_be,
                    coalesce(TRY_CAST(stay."end" AS TIMESTAMPTZ), session_end, CAST(stay.start AS TIMESTAMPTZ)) AS until FROM stays),
         asked AS (
-            SELECT DISTINCT e.source_ip FROM events e JOIN endpoints p ON p.path = {path_of("e.url_path")}
-            WHERE e.http_response_status_code < 400 AND (p.kind = 'panel' OR (p.kind = 'manager' AND e.user_name IS NOT NULL))),
+            SELECT source_ip FROM _traffic JOIN endpoints USING (path) WHERE ok > 0 AND kind = 'panel' UNION
+            SELECT e.source_ip FROM events e JOIN endpoints p ON p.path = {path_of("e.url_path")}
+            WHERE e.user_name IS NOT NULL AND e.http_response_status_code < 400 AND p.kind = 'manager'),
         mine AS (
             SELECT DISTINCT source_ip FROM (SELECT source_ip FROM spans UNION ALL SELECT source_ip FROM asked)
             WHERE source_ip IS NOT NULL AND source_ip NOT IN ({loopback})),
