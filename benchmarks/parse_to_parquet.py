@@ -14,12 +14,17 @@ from forensics.engines import local
 from forensics.evidence.find import find
 from forensics.identify import identify
 from forensics.model import Options
-from forensics.reading import read
+from forensics.reading import read, worth_workers
+from forensics.without_pandas import keep_out
 
 
 def main() -> None:
+    keep_out()
     workers = (int(sys.argv[2]) if len(sys.argv) > 2 else 0) or local.cores()
-    plan = identify(find([Path(sys.argv[1])]).evidence, Options(patterns=tuple(sys.argv[3:4])))
+    evidence = find([Path(sys.argv[1])]).evidence
+    if worth_workers(evidence):
+        local.begin(workers)
+    plan = identify(evidence, Options(patterns=tuple(sys.argv[3:4])))
     with tempfile.TemporaryDirectory(dir=Path(sys.argv[1]).parent) as folder:
         files = read(
             plan,

@@ -12,6 +12,9 @@ def main() -> None:
     if sys.path and sys.path[0] in {"", os.getcwd()}:  # noqa: PTH109  # pathlib is one import more before the guard
         del sys.path[0]
     from forensics.cli import app
+    from forensics.without_pandas import keep_out
+
+    keep_out()
 
     app()
 

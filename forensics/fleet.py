@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from forensics import comparing
-from forensics.case import MANIFEST, open_case
 from forensics.comparing import compare
 from forensics.engines import dask, local
 from forensics.errors import EvidenceError, ForensicsError, LedgerError, OutputError
@@ -17,15 +16,15 @@ from forensics.evidence.open import Url, entries, place
 from forensics.limits import LARGE_SERVER
 from forensics.model import Options
 from forensics.pipeline import analyze, failed
-from forensics.publishing import publish_file
 from forensics.reports._cells import csv_lines
+from forensics.shelves import TABLE, Shelf, shelf_at
+from forensics.stored_cases import passing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from forensics.case import Case
 
-TABLE: Final = "fleet.csv"
 COMPARISON: Final = "comparison.csv"
 """What the servers share: operators, machines, accounts, addresses, paths, implants (columns of `comparing`)."""
 COLUMNS: Final = (
@@ -42,7 +41,7 @@ class Seized:
     name: str
     evidence: Path | Url
     size: int
-    case: Path
+    case: Path | Url
     options: Options
     geo: tuple[Path, ...] = ()
     force: bool = False
@@ -80,54 +79,51 @@ def fleet(
 ) -> list[Outcome]:
     """Analyse every entry of `folder`, on disk or `s3://bucket/prefix`, as a server of its own; return what became of each, in the order of their names.
 
-    `out` gets a case folder a server, fleet.csv, and comparison.csv with what the servers share. Small servers are analysed side by side, one process each; a large one
-    alone, by all `workers`. With `scheduler` the workers of a Dask cluster take a server each. `resume` keeps the cases that
-    are in `out` and were made with the same version and options; `force` makes all of them again.
+    `out`, a folder or `s3://bucket/prefix`, gets a case a server, fleet.csv, and last of all comparison.csv with what the
+    servers share. Small servers are analysed side by side, one process each; a large one alone, by all `workers`. With
+    `scheduler` the workers of a Dask cluster take a server each. `resume` keeps the cases that are in `out` and were made
+    with the same version and options; `force` makes all of them again.
 
     Raises:
         EvidenceError: `folder` is none, or holds nothing.
         OutputError: `out` holds a fleet and neither `force` nor `resume` was given, or it cannot be written.
     """
-    source, target = place(folder), Path(out).absolute()
-    servers = _servers(source, target, options, tuple(geo), password, force=force)
-    if (target / TABLE).exists() and not (force or resume):
-        raise OutputError(f"{target} holds a fleet; choose another name with -o, --resume to go on, or --force")
-    outcomes = {one.name: found for one in servers if resume and (found := _kept(one)) is not None}
-    waiting = [one for one in servers if one.name not in outcomes]
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make {target} ({error.strerror}); choose another place with -o") from error
-    for outcome in _analysed(waiting, workers, scheduler):
-        outcomes[outcome.server] = outcome
-        progress(outcome.server, 1)
-    ordered = [outcomes[one.name] for one in servers]
-    outside = source if isinstance(source, Path) else None
-    publish_file(target / TABLE, csv_lines(COLUMNS, [one.row() for one in ordered]), force=True, outside=outside)
-    cases = [open_case(one.case) for one in servers if outcomes[one.name].summary]
-    shared = compare(*cases) if len(cases) > 1 else []
-    publish_file(target / COMPARISON, csv_lines(comparing.COLUMNS, shared), force=True, outside=outside)
+    source = place(folder)
+    with shelf_at(place(out), source) as shelf:
+        servers = _servers(source, shelf, options, tuple(geo), password, force=force)
+        shelf.begin(over=force or resume)
+        outcomes = {one.name: found for one in servers if resume and (found := _kept(one, shelf)) is not None}
+        waiting = [one for one in servers if one.name not in outcomes]
+        for outcome in _analysed(waiting, workers, scheduler):
+            outcomes[outcome.server] = outcome
+            if outcome.exit_code == OutputError.exit_code:
+                shelf.still_there()
+            progress(outcome.server, 1)
+        ordered = [outcomes[one.name] for one in servers]
+        shelf.publish(TABLE, csv_lines(COLUMNS, [one.row() for one in ordered]))
+        cases = [case for one in ordered if one.summary and (case := shelf.case(one.server)) is not None]
+        shared = compare(*cases) if len(cases) > 1 else []
+        shelf.publish(COMPARISON, csv_lines(comparing.COLUMNS, shared))
+        shelf.end()
     return ordered
 
 
 def _servers(
-    source: Path | Url, target: Path, options: Options, geo: tuple[Path, ...], password: bytes | None, *, force: bool
+    source: Path | Url, shelf: Shelf, options: Options, geo: tuple[Path, ...], password: bytes | None, *, force: bool
 ) -> list[Seized]:
-    found = entries(source) if isinstance(source, Url) else _on_disk(source, target)
+    found = entries(source) if isinstance(source, Url) else _on_disk(source)
     if not found:
         raise EvidenceError(f"{source} holds no server; give a folder with one folder, archive or image a server")
-    return [Seized(one.name, one, size, target / one.name, options, geo, force, password) for one, size in found]
+    return [Seized(one.name, one, size, shelf.place(one.name), options, geo, force, password) for one, size in found]
 
 
-def _on_disk(source: Path, target: Path) -> list[tuple[Path, int]]:
+def _on_disk(source: Path) -> list[tuple[Path, int]]:
     try:
         listed = sorted(source.iterdir())
     except OSError as error:
         raise EvidenceError(
             f"{source} cannot be listed ({error.strerror}); give a folder with one entry a server"
         ) from error
-    if target.resolve().is_relative_to(source.resolve()):
-        raise OutputError(f"{target} lies inside the evidence {source}; choose another place with -o")
     return [(one, _size(one)) for one in listed if not one.is_symlink() and (one.is_dir() or one.is_file())]
 
 
@@ -165,17 +161,18 @@ def _alone(server: Seized) -> Outcome:
 
 def _analyse(server: Seized, *, workers: int) -> Outcome:
     try:
-        case = analyze(
-            server.evidence,
-            out=server.case,
-            options=server.options,
-            geo=server.geo,
-            workers=workers,
-            force=server.force or server.case.exists(),
-            password=server.password,
-        )
-        left = failed(case)
-        summary = _summary(case)
+        with passing(server.case) as folder:
+            case = analyze(
+                server.evidence,
+                out=folder,
+                options=server.options,
+                geo=server.geo,
+                workers=workers,
+                force=server.force or folder.exists(),
+                password=server.password,
+            )
+            left = failed(case)
+            summary = _summary(case)
     except ForensicsError as error:
         return Outcome(server.name, "failed", str(error), error.exit_code)
     except Exception as error:  # noqa: BLE001  # a bug that one server shows must not take the others' cases
@@ -188,13 +185,15 @@ def _analyse(server: Seized, *, workers: int) -> Outcome:
     return Outcome(server.name, "done", summary=summary)
 
 
-def _kept(server: Seized) -> Outcome | None:
+def _kept(server: Seized, shelf: Shelf) -> Outcome | None:
     """Return the outcome of an earlier run, None if there is none of the same version and options."""
-    if not (server.case / MANIFEST).is_file():
-        return None
     try:
-        case = open_case(server.case)
-        return Outcome(server.name, "kept", summary=_summary(case)) if _same(case.manifest, server) else None
+        case = shelf.case(server.name)
+        if case is None or not _same(case.manifest, server):
+            return None
+        return Outcome(server.name, "kept", summary=_summary(case))
+    except OutputError:
+        raise
     except ForensicsError:
         return None
 
@@ -224,8 +223,7 @@ def _summary(case: Case) -> dict[str, Any]:
     with case.database() as db:
         (told,) = (
             db.sql("""
-            SELECT (SELECT min(time) FROM events WHERE event_action NOT IN ('configuration', 'file_time')) AS first_seen,
-                   (SELECT max(time) FROM events WHERE event_action NOT IN ('configuration', 'file_time')) AS last_seen,
+            SELECT (SELECT min(first_seen) FROM coverage) AS first_seen, (SELECT max(last_seen) FROM coverage) AS last_seen,
                    (SELECT count(*) FROM sources) AS sources, (SELECT count(*) FROM sessions) AS sessions,
                    (SELECT string_agg(source_ip, ';' ORDER BY source_ip) FROM sources WHERE role = 'operator') AS operators,
                    (SELECT string_agg(source_ip || ' ' || rare_grade, ';' ORDER BY rare_grade, source_ip) FROM sources

@@ -42,6 +42,12 @@ STORE_AHEAD: Final = 2
 STORE_BLOCKS: Final = 6
 """Such blocks that an open object keeps."""
 
+STORE_IMAGE_BLOCK_BYTES: Final = MIB
+"""The same for a disk image, which is read here and there."""
+
+STORE_IMAGE_BLOCKS: Final = 64
+"""Such blocks that all segments of an image keep together."""
+
 MAX_CONFIGURATION: Final = 8 * MIB
 """Stock server.xml has 7 KB."""
 

@@ -184,6 +184,8 @@ class StoredObject:
     """What the store says its content is; the store keeps every read to it."""
     written_ns: int
     """When it was put there, in nanoseconds UTC: no time of the server it came from."""
+    beside: tuple[StoredObject, ...] = field(default=(), compare=False)
+    """A disk image: its further segments, extents or parents."""
 
     def __str__(self) -> str:
         return self.url

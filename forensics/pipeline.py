@@ -23,7 +23,7 @@ from forensics.evidence.open import Url, place
 from forensics.identify import Identified, identify
 from forensics.instants import day_of, typed_date
 from forensics.model import Options, PassedOver
-from forensics.reading import ReadFile, accounts, check_unchanged, hashing_again, read
+from forensics.reading import ReadFile, accounts, check_unchanged, hashing_again, read, worth_workers
 from forensics.reports import reports
 from forensics.schemas import RUN, TABLES, WITNESSES, table
 
@@ -91,14 +91,13 @@ def analyze(
     on_disk = [path for path in places if isinstance(path, Path)]
     witnesses = enrichment.load(geo, watch)
     found = find(places, password, shadows=options.shadow_copies)
+    processes = local.cores() if workers is None else max(1, workers)
+    if scheduler is None and not update and worth_workers(found.evidence):
+        local.begin(processes)
     plan = identify(found.evidence, options)
     if not any(item.parser for item in plan):
         raise EvidenceError(_nothing(found, plan))
-    engine = (
-        partial(dask.run, scheduler=scheduler)
-        if scheduler
-        else partial(local.run, workers=local.cores() if workers is None else max(1, workers))
-    )
+    engine = partial(dask.run, scheduler=scheduler) if scheduler else partial(local.run, workers=processes)
     target = place(out)
     folder = stored_cases.home(target, evidence=places, force=force, update=update)
     known = unchanged(folder, plan, _options(options)) if update and folder.exists() else {}

@@ -53,17 +53,22 @@ def publish_file(target: Path, pieces: Iterable[bytes], *, force: bool, outside:
 @contextmanager
 def folder_draft(target: Path) -> Iterator[Path]:
     """Give a hidden folder to fill; publish it as `target`, replacing what is there, when the block ends well, else remove it."""
+    with scratch(target) as hidden:
+        yield hidden
+        _publish(hidden, target)
+
+
+@contextmanager
+def scratch(target: Path) -> Iterator[Path]:
+    """Give a hidden folder beside `target` that goes with the block, unless it was moved."""
     hidden = target.parent / f".{target.name}.{secrets.token_hex(4)}.partial"
     target.parent.mkdir(parents=True, exist_ok=True)
     hidden.mkdir(mode=0o700)
     lock = _held(hidden)
     try:
         yield hidden
-        _publish(hidden, target)
-    except BaseException:
-        shutil.rmtree(hidden, ignore_errors=True)
-        raise
     finally:
+        shutil.rmtree(hidden, ignore_errors=True)
         if lock is not None:
             os.close(lock)
 

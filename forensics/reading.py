@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from forensics.errors import EvidenceChangedError, OutputError
 from forensics.evidence.ledger import REJECT, SKIP, Tally, check_file
-from forensics.evidence.open import Held, State, drain, forget, open_both, open_stored, state
+from forensics.evidence.open import Held, Passing, State, drain, forget, open_both, open_stored, state
 from forensics.limits import MIB, PART_BYTES, SOLID_PART_BYTES
 from forensics.model import Span
 from forensics.parse import Job, JobDone, run, write_damages
@@ -117,6 +117,11 @@ def read(
     return files
 
 
+def worth_workers(evidence: Sequence[Evidence]) -> bool:
+    """Say whether evidence is likely to be more than one part, so that several processes have something to do."""
+    return sum(_inflated(one) for one in evidence if not one.container) > PART_BYTES
+
+
 def _done(jobs: Iterator[Job], engine: Engine, *, away: bool) -> Iterator[tuple[Job, JobDone]]:
     """Yield each job with what became of it, in order; of the job without the bytes that it brought."""
     under_way: deque[tuple[Job, JobDone | None]] = deque()
@@ -192,7 +197,7 @@ def _spans(
             audit("evidence_read", **_as_found(evidence, file), unchanged=True)
             continue
         hasher = hashlib.sha256()
-        passing = _Passing()
+        passing = Passing()
         if item.parser is None or evidence.divisible:
             stored = open_stored(evidence, hasher.update)
             stream = stored
@@ -203,7 +208,7 @@ def _spans(
                 size = evidence.size if evidence.divisible else None
                 whole = Span(evidence, item.parser.name, 0, size, 1, item.settings)
                 for span in item.parser.split(stream, whole):
-                    given = None if size is not None or span.stop is None else passing.of(span, stream)
+                    given = None if size is not None or span.stop is None else _taken(passing, span, stream)
                     yield span, given, None
             drain(stored)
         finally:
@@ -211,6 +216,11 @@ def _spans(
         file.sha256, file.size = hasher.hexdigest(), stored.position
         file.damage = stored.damage or evidence.damage
         audit("evidence_read", **_as_found(evidence, file))
+
+
+def _taken(passing: Passing, span: Span, stream: Stream) -> Held:
+    """Take the bytes of a span; the damage of the stream belongs to the last."""
+    return passing.take((span.stop or 0) - span.start, stream.damage if span.stop == stream.position else None)
 
 
 def _as_found(evidence: Evidence, file: ReadFile) -> dict[str, object]:
@@ -230,24 +240,6 @@ def _again(evidence: Evidence, parser: str, known: Unchanged) -> Iterator[_Piece
         yield span, None if evidence.divisible or told.stop is None else Held(b""), told.taken
 
 
-class _Passing:
-    """The inflated bytes that passed and are not yet in a span."""
-
-    def __init__(self) -> None:
-        self._blocks = bytearray()
-
-    def feed(self, block: memoryview) -> None:
-        """Keep a block."""
-        self._blocks += block
-
-    def of(self, span: Span, stream: Stream) -> Held:
-        """Take the bytes of a span; the damage of the stream belongs to the last."""
-        size = (span.stop or 0) - span.start
-        data = bytes(memoryview(self._blocks)[:size])
-        del self._blocks[:size]
-        return Held(data, stream.damage if span.stop == stream.position else None)
-
-
 def _jobs(pieces: Iterator[_Piece], folder: Path) -> Iterator[Job]:
     """Group spans into parts of about PART_BYTES, and more where a solid archive must be inflated once more for them.
 
@@ -258,13 +250,17 @@ def _jobs(pieces: Iterator[_Piece], folder: Path) -> Iterator[Job]:
     for piece in pieces:
         span, held, _ = piece
         gathered.append(piece)
-        inflated = span.evidence.size * (1 if span.evidence.wrapping == "none" else 8)
-        size += (inflated if span.stop is None else span.stop) - span.start
+        size += (_inflated(span.evidence) if span.stop is None else span.stop) - span.start
         if size >= (SOLID_PART_BYTES if span.evidence.solid and held is None else PART_BYTES):
             yield _job(number, gathered, folder)
             number, size, gathered = number + 1, 0, []
     if gathered:
         yield _job(number, gathered, folder)
+
+
+def _inflated(evidence: Evidence) -> int:
+    """Return about how many bytes a file has once it is inflated."""
+    return evidence.size * (1 if evidence.wrapping == "none" else 8)
 
 
 def _job(number: int, pieces: list[_Piece], folder: Path) -> Job:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from cluster import Cluster
 from hypothesis import HealthCheck, settings
+from object_store import Server
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -60,5 +61,13 @@ def hostile(tmp_path_factory: pytest.TempPathFactory):
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A Dask cluster whose scheduler and workers the test starts."""
     made = Cluster(tmp_path_factory.mktemp("cluster"))
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """An S3-compatible server; each file of tests has a bucket of its own in it."""
+    made = Server(tmp_path_factory.mktemp("store"))
     yield made
     made.stop()

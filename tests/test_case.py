@@ -244,6 +244,18 @@ def test_a_hundred_megabyte_line_costs_no_other_event(tmp_path: Path) -> None:
     assert case.manifest["rejects_by_reason"] == {"line_too_long": 1}
 
 
+def test_a_command_reads_evidence_without_pandas_which_only_frames_need(tmp_path: Path) -> None:
+    log(tmp_path / "a.txt")
+    script = (
+        "import sys\nfrom forensics.__main__ import main\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
+        "assert 'pyarrow' in sys.modules\nassert 'pandas' not in sys.modules\n"
+    )
+    command = [sys.executable, "-c", script, "analyze", str(tmp_path / "a.txt"), "-o", str(tmp_path / "case")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
 def test_strict_says_so_when_a_record_could_not_be_read(tmp_path: Path) -> None:
     source = log(tmp_path / "access_log", 5, b"junk\n" + LINE)
     with pytest.raises(RejectsError):

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import struct
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from disk_images import FILES, LINE, LOG, ewf, ext, needs, partitioned, run
 
 import forensics
 from forensics import query, verifying
@@ -20,39 +19,6 @@ from forensics.evidence.open import digest
 from forensics.model import Locator, Options
 
 pytest.importorskip("dfvfs")
-
-LINE = b'51.254.1.2 - - [18/Jan/2017:10:03:09 +0100] "GET /a.jsp HTTP/1.1" 200 5\n'
-LOG = "/opt/apache-tomcat-8.5/logs/localhost_access_log.2017-01-18.txt"
-FILES = {LOG: LINE * 3000, "/home/x/notes.txt": b"not a log\n", "/etc/motd": b"hello\n"}
-
-
-def needs(*programs: str) -> pytest.MarkDecorator:
-    lacking = [
-        name for name in programs if shutil.which(name, path=os.environ.get("PATH", "") + ":/sbin:/usr/sbin") is None
-    ]
-    return pytest.mark.skipif(bool(lacking), reason=f"no {', '.join(lacking)} here")
-
-
-def run(*command: str | Path) -> None:
-    path = os.environ.get("PATH", "") + ":/sbin:/usr/sbin"
-    subprocess.run([str(word) for word in command], check=True, capture_output=True, env={**os.environ, "PATH": path})
-
-
-def ext(folder: Path, files: dict[str, bytes] = FILES) -> bytes:
-    tree = folder / "tree"
-    for name, data in files.items():
-        place = tree / name.lstrip("/")
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(data)
-    made = folder / "volume"
-    run("mke2fs", "-q", "-t", "ext4", "-d", tree, made, "8M")
-    return made.read_bytes()
-
-
-def partitioned(volume: bytes) -> bytes:
-    """Return a disk with one Linux partition at 1 MiB, by an MBR."""
-    entry = struct.pack("<B3sB3sII", 0x80, b"\0\2\0", 0x83, b"\xff\xff\xff", 2048, len(volume) // 512)
-    return b"\0" * 446 + entry + b"\0" * 48 + b"\x55\xaa" + b"\0" * (2048 * 512 - 512) + volume
 
 
 def read(path: Path) -> Found:
@@ -112,13 +78,20 @@ def test_a_virtual_disk_gives_the_same_logs(tmp_path: Path, form: str) -> None:
 @needs("mke2fs", "ewfacquirestream")
 def test_an_e01_gives_the_same_logs(tmp_path: Path) -> None:
     raw = partitioned(ext(tmp_path))
-    command = ["ewfacquirestream", "-t", str(tmp_path / "disk"), "-f", "encase6", "-S", "2MiB", "-c", "none"]
-    subprocess.run(command, input=raw, check=True, capture_output=True)
+    ewf(raw, tmp_path)
     found = find([path for path in tmp_path.iterdir() if path.suffix.startswith(".E")])
     assert hashes(found) == {f"disk.E01/p1{LOG}": sha(FILES[LOG])}
     later = [p for p in found.passed_over if "further segment" in p.why]
     assert later
     assert not any(p.failed for p in later)
+
+
+@needs("mke2fs", "ewfacquirestream")
+@pytest.mark.parametrize("name", ["image", "image.ewf"])
+def test_an_e01_whose_name_tells_of_no_segments_is_its_only_one(tmp_path: Path, name: str) -> None:
+    ewf(partitioned(ext(tmp_path)), tmp_path, "1GiB")
+    (tmp_path / "disk.E01").rename(tmp_path / name)
+    assert hashes(read(tmp_path / name)) == {f"{name}/p1{LOG}": sha(FILES[LOG])}
 
 
 @needs("mkntfs", "ntfscp")

@@ -51,15 +51,16 @@ def otherwise_encoded(rows: pa.Table) -> pa.Table:
     return rows
 
 
-@given(ROWS, st.lists(st.integers(0, 40), max_size=5), st.sampled_from([1, 3, 1 << 20]))
+@given(ROWS, st.lists(st.integers(0, 40), max_size=5), st.sampled_from([1, 3, 1 << 20]), st.sampled_from([1, 4, 4096]))
 def test_the_bytes_of_a_part_depend_on_its_rows_alone(
-    tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]], cuts: list[int], group: int
+    tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]], cuts: list[int], group: int, some: int
 ) -> None:
     whole = table(rows, EVENTS)
     edges = [0, *sorted(min(cut, len(rows)) for cut in cuts), len(rows)]
     pieces = [otherwise_encoded(whole.slice(a, b - a)) for a, b in itertools.pairwise(edges)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(parts, "_ROWS_A_GROUP", group)
+        patch.setattr(parts, "_SOME", some)
         one = written(tmp_path_factory.mktemp("one"), [whole])
         assert written(tmp_path_factory.mktemp("cut"), pieces) == one
     if rows:
@@ -70,13 +71,35 @@ def test_the_bytes_of_a_part_depend_on_its_rows_alone(
         assert one == b""
 
 
-@given(ROWS)
-def test_a_canonical_table_is_the_same_table_and_canonical(rows: list[dict[str, Any]]) -> None:
-    once = canonical(otherwise_encoded(table(rows, EVENTS)))
+@given(ROWS, st.sampled_from([1, 4, 4096]))
+def test_a_canonical_table_is_the_same_table_and_canonical(rows: list[dict[str, Any]], some: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parts, "_SOME", some)
+        once = canonical(otherwise_encoded(table(rows, EVENTS)))
     assert once.to_pylist() == table(rows, EVENTS).to_pylist()
     if rows:
         ips = once.column("source_ip").chunk(0)
         assert ips.dictionary.to_pylist() == list(dict.fromkeys(v for v in ips.to_pylist() if v is not None))
+
+
+def test_texts_that_repeat_have_a_dictionary_and_columns_of_one_value_are_not_compressed(tmp_path: Path) -> None:
+    rows = [
+        {
+            "evidence_id": "E0001",
+            "url_path": "/" * (n % 7),
+            "url_query": str(n),
+            "source_ip": "192.0.2.1" if n else None,
+        }
+        for n in range(50)
+    ]
+    content = pa.BufferReader(written(tmp_path, [table(rows, EVENTS)]))
+    read = pq.ParquetFile(content)
+    columns = {(c := read.metadata.row_group(0).column(n)).path_in_schema: c for n in range(len(EVENTS))}
+    assert "RLE_DICTIONARY" in columns["url_path"].encodings
+    assert "RLE_DICTIONARY" not in columns["url_query"].encodings
+    packed = {name for name, column in columns.items() if column.compression == "ZSTD"}
+    assert packed & {"evidence_id", "user_name", "url_path", "source_ip"} == {"url_path", "source_ip"}
+    assert read.read().select(list(rows[0])).to_pylist() == rows
 
 
 def test_rows_are_taken_from_their_place_under_another_name(tmp_path: Path) -> None:

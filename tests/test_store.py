@@ -35,13 +35,6 @@ LINE = b'192.0.2.%d - - [18/Jan/2017:10:%02d:%02d +0100] "GET /%d.jsp HTTP/1.1" 
 LINES = [LINE % (n % 200, n // 60 % 60, n % 60, n % 9, n) for n in range(3000)]
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    made = Server(tmp_path_factory.mktemp("store"))
-    yield made
-    made.stop()
-
-
 @pytest.fixture
 def store(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     made = point_to(server.url, monkeypatch)

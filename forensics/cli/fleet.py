@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -32,7 +31,9 @@ def fleet(
     folder: Annotated[
         str, typer.Argument(help="A folder with one folder, archive or image a server; or s3://bucket/prefix.")
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Where the cases and fleet.csv go.")] = Path("c2trail-fleet"),
+    out: Annotated[
+        str, typer.Option("--out", "-o", help="Where the cases and fleet.csv go; a folder, or s3://bucket/prefix.")
+    ] = "c2trail-fleet",
     zone: Zone = None,
     pattern: Patterns = None,
     geo: Geo = None,
@@ -81,7 +82,7 @@ def fleet(
             console.warn(f"{one.server}: {one.error}")
         if bad:
             raise EvidenceError(
-                f"{len(bad)} of {len(found)} servers could not be read, or not whole; see {out / 'fleet.csv'}"
+                f"{len(bad)} of {len(found)} servers could not be read, or not whole; see {out.rstrip('/')}/fleet.csv"
             )
 
 

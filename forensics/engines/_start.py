@@ -1,38 +1,19 @@
-"""What a worker process does first: keep out what it does not need, and keep the memory it frees.
-
-Arrow imports pandas at its first conversion, only to ask whether what it was given is a Series. That is half of a worker's
-start and 60 MB of its memory, and workers hold no frames.
-"""
+"""What a worker process does first: keep out what it does not need, and keep the memory it frees."""
 
 from __future__ import annotations
 
 import ctypes
 import sys
-from importlib.abc import MetaPathFinder
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import pyarrow as pa
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from importlib.machinery import ModuleSpec
-    from types import ModuleType
-
-
-class _WithoutPandas(MetaPathFinder):
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        """Say that there is no pandas."""
-        del path, target
-        if fullname == "pandas":
-            raise ImportError(fullname)
-        return None
+from forensics.without_pandas import WithoutPandas
 
 
 def ready() -> None:
-    """Let Arrow ask for pandas once, and find none; it does not ask again."""
-    finder = _WithoutPandas()
+    """Let Arrow ask for pandas once, and find none: whoever else is in this process may import it later."""
+    finder = WithoutPandas()
     sys.meta_path.insert(0, finder)
     try:
         pa.array([0])

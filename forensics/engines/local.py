@@ -11,6 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from importlib import import_module
 from itertools import chain, islice
+from multiprocessing import forkserver
 from types import ModuleType
 from typing import TYPE_CHECKING, TypeVar
 
@@ -19,8 +20,11 @@ from forensics.errors import ForensicsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from multiprocessing.context import BaseContext
 
 _START = "forensics.engines._start"
+# Forking a process that holds threads (Arrow, DuckDB) can deadlock; a fork server is clean and starts faster than spawn.
+_FORKED_FROM_SERVER = "forkserver" in multiprocessing.get_all_start_methods()
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -31,6 +35,17 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def begin(workers: int) -> None:
+    """Start what `run` forks its workers from; it loads the parsers while the caller goes on.
+
+    For work that is known to be worth processes before its first job is there.
+    """
+    if workers > 1 and _FORKED_FROM_SERVER:
+        _server()
+        with _main_kept_out():
+            forkserver.ensure_running()
 
 
 def run(work: Callable[[J], R], jobs: Iterable[J], *, workers: int, apart: bool = False) -> Iterator[R]:
@@ -49,11 +64,7 @@ def run(work: Callable[[J], R], jobs: Iterable[J], *, workers: int, apart: bool 
 
 
 def _pool(work: Callable[[J], R], first: list[J], rest: Iterator[J], workers: int) -> Iterator[R]:
-    # Forking a process that holds threads (Arrow, DuckDB) can deadlock; a fork server is clean and starts faster than spawn.
-    methods = multiprocessing.get_all_start_methods()
-    context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
-    if "forkserver" in methods:
-        context.set_forkserver_preload([_START, "forensics.parse", "forensics.parsers._loaded"])
+    context = _server() if _FORKED_FROM_SERVER else multiprocessing.get_context("spawn")
     lend()
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_ready, initargs=(dict(os.environ),))
     waiting: deque[Future[R]] = deque()
@@ -73,6 +84,13 @@ def _pool(work: Callable[[J], R], first: list[J], rest: Iterator[J], workers: in
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _server() -> BaseContext:
+    """Return the context of workers that are forked from a server, which has everything loaded that they need."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([_START, "forensics.parse", "forensics.parsers._loaded"])
+    return context
 
 
 def _ready(environment: dict[str, str]) -> None:

@@ -1,7 +1,7 @@
 """dfvfs, loaded when the first disk image is met, and taught to open files as all evidence is opened.
 
 By itself it leaves raw and EWF segments to native code, which changes their access times. Here every byte of an image comes
-through `open_raw`: read-only, regular files alone, no link followed.
+through `open_raw`: read-only, regular files alone, no link followed; or out of a store, by `_stored_image`.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ class Dfvfs:
         from dfvfs.resolver import context, resolver  # noqa: PLC0415
         from dfvfs.serializer import json_serializer  # noqa: PLC0415
 
+        from forensics.evidence import _stored_image  # noqa: PLC0415  # it needs dfvfs
+
+        self.stored = _stored_image
         self.errors = errors
         self.scanner = source_scanner
         self.resolver = resolver.Resolver
@@ -54,6 +57,7 @@ def _open_by_us() -> None:
     import pyewf  # noqa: PLC0415  # they come with dfvfs
     import pysmraw  # noqa: PLC0415
     from dfvfs.file_io import ewf_file_io, os_file_io, raw_file_io  # noqa: PLC0415
+    from dfvfs.lib import ewf_helper, raw_helper  # noqa: PLC0415
     from dfvfs.resolver_helpers import (  # noqa: PLC0415
         ewf_resolver_helper,
         os_resolver_helper,
@@ -67,7 +71,7 @@ def _open_by_us() -> None:
 
     class RawFile(raw_file_io.RawFile):  # type: ignore[misc]
         def _OpenFileObject(self, path_spec: Any) -> Any:  # noqa: ANN401, N802
-            return _segments(pysmraw, path_spec.parent.location, self._file_objects)
+            return _segments(pysmraw, raw_helper.RawGlobPathSpec, path_spec, self)
 
         def _Close(self) -> None:  # noqa: N802
             held = self._file_objects
@@ -76,7 +80,7 @@ def _open_by_us() -> None:
 
     class EwfFile(ewf_file_io.EWFFile):  # type: ignore[misc]
         def _OpenFileObject(self, path_spec: Any) -> Any:  # noqa: ANN401, N802
-            return _segments(pyewf, path_spec.parent.location, self._file_objects)
+            return _segments(pyewf, ewf_helper.EWFGlobPathSpec, path_spec, self)
 
         def _Close(self) -> None:  # noqa: N802
             held = self._file_objects
@@ -88,9 +92,27 @@ def _open_by_us() -> None:
     _replace(ewf_resolver_helper.EWFResolverHelper, EwfFile)
 
 
-def _segments(library: Any, first: str, held: list[Any]) -> Any:  # noqa: ANN401
-    """Return a handle of the library on all segments of an image."""
-    held += [open_raw(Path(place)) for place in library.glob(first)]
+def _segments(library: Any, globbed: Any, spec: Any, file: Any) -> Any:  # noqa: ANN401
+    """Return a handle of the library on all segments of an image: files on disk, or objects in a store.
+
+    One whose name tells of no segments is its only one.
+    """
+    held, loaded = file._file_objects, _LOADED[0]  # noqa: SLF001  # what it closes
+    if spec.parent.type_indicator == "OS":
+        first = spec.parent.location
+        try:
+            places = library.glob(first)
+        except (OSError, MemoryError):
+            # MemoryError is what libewf says of a name without an extension.
+            places = []
+        held += [open_raw(Path(place)) for place in places or [first]]
+    else:
+        try:
+            parts = globbed(loaded.resolver.OpenFileSystem(spec.parent, resolver_context=loaded.context), spec)
+        except loaded.errors.PathSpecError:
+            parts = []
+        parts = parts or [spec.parent]
+        held += [loaded.resolver.OpenFileObject(part, resolver_context=loaded.context) for part in parts]
     handle = library.handle()
     try:
         handle.open_file_objects(held)

@@ -9,7 +9,7 @@ import json
 import os
 import re
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from forensics.errors import EvidenceError
@@ -100,20 +100,29 @@ class ImageMember:
     modified_basis: str
 
 
-def members(path: Path | StoredObject, shadows: bool, problems: list[tuple[str, str]]) -> Iterator[ImageMember]:  # noqa: FBT001
-    """Yield the files of an image that are wanted; what could not be read goes to `problems` as (place, why).
+def look_into(
+    path: Path | StoredObject, problems: list[tuple[str, str]], *, shadows: bool
+) -> tuple[Path | StoredObject, Iterator[ImageMember]]:
+    """Return an image with all objects that it has in its store, and its files that are wanted, as they are found.
 
-    With `shadows` the volume shadow copies are walked too. EvidenceError if dfvfs is missing or the image cannot be read.
+    What could not be read goes to `problems` as (place, why). With `shadows` the volume shadow copies are walked too.
+    EvidenceError if dfvfs is missing or the image cannot be read.
     """
-    if isinstance(path, StoredObject):
-        raise EvidenceError("is a disk image in a store, where it is not looked into; give a copy on disk")
     dfvfs = dfvfs_here()
     try:
-        roots = list(_roots(dfvfs, path, shadows, problems))
+        roots = list(_roots(dfvfs, path, problems, shadows=shadows))
     except (dfvfs.errors.Error, OSError, RuntimeError, ValueError, KeyError) as error:
+        dfvfs.stored.raise_trouble()
         raise EvidenceError(f"is a disk image that cannot be read ({_first_line(error)})") from error
+    dfvfs.stored.raise_trouble()
     if not roots:
         raise EvidenceError("is a disk image in which no NTFS or ext file system was found")
+    if isinstance(path, StoredObject):
+        path = replace(path, beside=dfvfs.stored.beside(path))
+    return path, _members(dfvfs, roots, problems)
+
+
+def _members(dfvfs: Dfvfs, roots: list[tuple[str, Any]], problems: list[tuple[str, str]]) -> Iterator[ImageMember]:
     seen = 0
     for label, spec in roots:
         for entry, name in _walk(dfvfs, spec, label, problems):
@@ -129,7 +138,9 @@ def members(path: Path | StoredObject, shadows: bool, problems: list[tuple[str, 
             except (dfvfs.errors.Error, OSError, RuntimeError) as error:
                 problems.append((name, f"has a damaged entry ({_first_line(error)}) and was not read"))
                 continue
+            dfvfs.stored.raise_trouble()
             yield member
+        dfvfs.stored.raise_trouble()
 
 
 def _member(dfvfs: Dfvfs, entry: Any, name: str) -> ImageMember:  # noqa: ANN401  # dfvfs has no types
@@ -145,11 +156,18 @@ def _member(dfvfs: Dfvfs, entry: Any, name: str) -> ImageMember:  # noqa: ANN401
     return ImageMember(name.encode("utf-8", "backslashreplace"), spec, int(entry.size or 0), instant, basis)
 
 
-def _roots(dfvfs: Dfvfs, path: Path, shadows: bool, problems: list[tuple[str, str]]) -> Iterator[tuple[str, Any]]:  # noqa: FBT001
+def _roots(
+    dfvfs: Dfvfs, path: Path | StoredObject, problems: list[tuple[str, str]], *, shadows: bool
+) -> Iterator[tuple[str, Any]]:
     """Yield (label, path specification of the root) of each file system that is walked, in the order of the volumes."""
     scanner = dfvfs.scanner.SourceScanner(resolver_context=dfvfs.context)
     found = dfvfs.scanner.SourceScannerContext()
-    found.OpenSourcePath(str(path))
+    if isinstance(path, StoredObject):
+        # What native code holds on to after a failure of the store must not be met again.
+        dfvfs.context.Empty()
+        found.AddScanNode(dfvfs.stored.StoredPathSpec(**dfvfs.stored.begin(path, looking=True)), None)
+    else:
+        found.OpenSourcePath(str(path))
     scanner.Scan(found)
     problems += [
         (_label(node.path_spec), "is an encrypted volume and was not opened") for node in found.locked_scan_nodes
@@ -230,13 +248,16 @@ class _Handle:
     def __init__(self, handle: Any) -> None:  # noqa: ANN401
         self._handle = handle
         self._at = 0
+        self._raise_trouble = dfvfs_here().stored.raise_trouble
         self.damage: tuple[str, str] | None = None
 
     def readinto(self, buffer: memoryview, /) -> int:
         try:
             self._handle.seek(self._at, os.SEEK_SET)
             made = self._handle.read(len(buffer))
+            self._raise_trouble()
         except (OSError, RuntimeError) as error:
+            self._raise_trouble()
             self.damage = ("image_unreadable", f"the image gives no byte from {self._at} on: {_first_line(error)}")
             return 0
         buffer[: len(made)] = made
@@ -251,26 +272,41 @@ class _Handle:
         self._handle = None
 
 
+_OPENED_LAST: Final[list[Any]] = []
+"""A file of an image in a store: while it lives dfvfs keeps the image open, whose tables are dear to fetch again."""
+
+
+def forget() -> None:
+    """Close what is kept open."""
+    _OPENED_LAST.clear()
+
+
 def open_member(path: Path | StoredObject, spec: str) -> ImageFile:
     """Open a file of an image again; EvidenceError if it is not there."""
     dfvfs = dfvfs_here()
     try:
-        place = dfvfs.serializer.ReadSerialized(_moved(spec, path))
+        place = dfvfs.serializer.ReadSerialized(_moved(dfvfs, spec, path))
         handle = dfvfs.resolver.OpenFileObject(place, resolver_context=dfvfs.context)
+        dfvfs.stored.raise_trouble()
         if handle is None:
             raise EvidenceError("is not where its image had it")
+        _OPENED_LAST[:] = [handle] if isinstance(path, StoredObject) else []
         return ImageFile(handle, int(handle.get_size()))
     except (dfvfs.errors.Error, OSError, RuntimeError, ValueError, KeyError) as error:
+        dfvfs.stored.raise_trouble()
         raise EvidenceError(f"cannot be read from its image ({_first_line(error)})") from error
 
 
-def _moved(spec: str, path: Path | StoredObject) -> str:
+def _moved(dfvfs: Dfvfs, spec: str, path: Path | StoredObject) -> str:
     """Return the specification with the image where it lies now."""
     whole = json.loads(spec)
     part = whole
     while "parent" in part:
         part = part["parent"]
-    part["location"] = str(path)
+    if isinstance(path, StoredObject):
+        part.update(dfvfs.stored.begin(path), type_indicator=dfvfs.stored.KIND)
+    else:
+        part["location"] = str(path)
     return json.dumps(whole)
 
 

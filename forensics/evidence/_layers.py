@@ -90,6 +90,7 @@ def forget() -> None:
         _CURSORS.pop().source.close()
     _HELD.clear()
     _DIRECTORIES.clear()
+    _image.forget()
     _store.forget()
 
 

@@ -19,7 +19,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from forensics.errors import EvidenceChangedError, EvidenceError, ForensicsError, StoreError, UsageError
 from forensics.evidence._raw import Slice, open_raw
-from forensics.limits import STORE_AHEAD, STORE_BLOCK_BYTES, STORE_BLOCKS
+from forensics.limits import (
+    STORE_AHEAD,
+    STORE_BLOCK_BYTES,
+    STORE_BLOCKS,
+    STORE_IMAGE_BLOCK_BYTES,
+    STORE_IMAGE_BLOCKS,
+)
 from forensics.model import StoredObject
 
 if TYPE_CHECKING:
@@ -118,44 +124,86 @@ def open_object(stored: StoredObject, stop: int | None = None) -> Slice:
     return Slice(_Reader(blocks, stored.size if stop is None else stop), 0, stored.size)
 
 
+def open_image(stored: StoredObject) -> Slice:
+    """Open an object of a disk image, which is sought in: small blocks, many of them kept; errors as `open_object`."""
+    with _LOCK:
+        blocks = _IMAGES.get(stored)
+        if blocks is None:
+            kept = next((one.kept for one in _IMAGES.values()), None)
+            blocks = _Blocks(stored, kept or _Kept(STORE_IMAGE_BLOCK_BYTES, STORE_IMAGE_BLOCKS))
+            _IMAGES[stored] = blocks
+    return Slice(_Reader(blocks, stored.size), 0, stored.size)
+
+
+def neighbour(stored: StoredObject, name: str) -> StoredObject | None:
+    """Return the object that lies beside another by its name, as it is now; None if there is none."""
+    try:
+        with told(url := f"{stored.url.rpartition('/')[0]}/{name}"):
+            facts = connect().info(url.removeprefix("s3://"))
+    except EvidenceError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return None
+        raise
+    return _stored(facts["name"], facts) if facts["type"] == "file" else None
+
+
 def forget() -> None:
     """Drop the blocks that are kept: what is read next comes from the store."""
     with _LOCK:
         _OPEN.clear()
+        _IMAGES.clear()
+
+
+class _Kept:
+    """The blocks that were asked for last, of one object or of several that are read in turns."""
+
+    def __init__(self, size: int, most: int) -> None:
+        self.size = size
+        self.most = most
+        self.blocks: dict[tuple[StoredObject, int], Future[bytes]] = {}
+        self.lock = threading.Lock()
 
 
 class _Blocks:
     """The blocks of one object: some that were asked for last, and the next ones on their way once it is read onwards."""
 
-    def __init__(self, stored: StoredObject) -> None:
+    def __init__(self, stored: StoredObject, kept: _Kept | None = None) -> None:
         self.stored = stored
-        self._size = STORE_BLOCK_BYTES
-        self._blocks: dict[int, Future[bytes]] = {}
-        self._lock = threading.Lock()
+        self.kept = kept or _Kept(STORE_BLOCK_BYTES, STORE_BLOCKS)
         handle = check(stored)
         # fsspec's way to get a range, which s3fs keeps to the ETag of the handle.
         self._fetch: Callable[[int, int], bytes] = handle.cache.fetcher
 
     def at(self, place: int, stop: int) -> memoryview:
         """Return the bytes from a place to the end of its block; what is fetched ahead ends at `stop`."""
-        number, offset = divmod(place, self._size)
-        with self._lock:
-            ahead = STORE_AHEAD if number - 1 in self._blocks else 0
-            last = max(number, min(number + ahead, (stop - 1) // self._size))
+        blocks, size = self.kept.blocks, self.kept.size
+        number, offset = divmod(place, size)
+        with self.kept.lock:
+            ahead = STORE_AHEAD if (self.stored, number - 1) in blocks else 0
+            last = max(number, min(number + ahead, (stop - 1) // size))
             for wanted in range(number, last + 1):
-                held = self._blocks.pop(wanted) if wanted in self._blocks else _pool().submit(self._get, wanted)
-                self._blocks[wanted] = held
-            while len(self._blocks) > STORE_BLOCKS:
-                del self._blocks[next(iter(self._blocks))]
-            block = self._blocks[number]
+                key = self.stored, wanted
+                blocks[key] = blocks.pop(key) if key in blocks else _pool().submit(self._get, wanted)
+            while len(blocks) > self.kept.most:
+                del blocks[next(iter(blocks))]
+            block = blocks[self.stored, number]
         with told(self.stored.url):
-            data = block.result()
+            try:
+                data = block.result()
+            except BaseException:
+                # Whoever tries again asks the store again.
+                blocks.pop((self.stored, number), None)
+                raise
+            finally:
+                # It holds its error, the error this frame: together they would keep the reader open.
+                del block
         if offset >= len(data):
             raise StoreError(f"{self.stored.url}: the store gives fewer bytes than it listed")
         return memoryview(data)[offset:]
 
     def _get(self, number: int) -> bytes:
-        return self._fetch(number * self._size, min((number + 1) * self._size, self.stored.size))
+        size = self.kept.size
+        return self._fetch(number * size, min((number + 1) * size, self.stored.size))
 
 
 class _Reader:
@@ -185,6 +233,7 @@ class _Reader:
 
 
 _OPEN: Final[dict[StoredObject, _Blocks]] = {}
+_IMAGES: Final[dict[StoredObject, _Blocks]] = {}
 _LOCK: Final = threading.Lock()
 
 
@@ -216,7 +265,8 @@ def open_place(where: Path | StoredObject) -> tuple[Seekable, State]:
 def state(where: Path | StoredObject) -> State:
     """Return what shows that evidence was touched, asked for anew; EvidenceChangedError if an object is no more as listed."""
     if isinstance(where, StoredObject):
-        check(where)
+        for one in (where, *where.beside):
+            check(one)
         return where.size, where.written_ns, where.etag
     handle, seen = open_place(where)
     handle.close()

@@ -270,7 +270,8 @@ class _Walk:
         index, before = len(self.found) - 1, len(self.found) + len(self.passed)
         problems: list[tuple[str, str]] = []
         try:
-            for member in _image.members(self._path, self._shadows, problems):
+            self._path, members = _image.look_into(self._path, problems, shadows=self._shadows)
+            for member in members:
                 name = self._label(label, member.name)
                 if not self._room(label, member.size):
                     break
@@ -285,7 +286,8 @@ class _Walk:
             self._pass(label, str(error))
         for place, why in problems:
             self._pass(f"{label}{place}", why)
-        self.found[index] = replace(container, holds=len(self.found) + len(self.passed) - before)
+        holds = len(self.found) + len(self.passed) - before
+        self.found[index] = replace(container, path=self._path, holds=holds)
 
     def _sought(self, source: Readable, layers: Layers) -> Seekable:
         """Return the source so that it can be sought in; EvidenceError if it is too large to be held."""

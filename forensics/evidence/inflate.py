@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _FIRST: Final = 16 * 1024
 """What is pulled first: most members of an archive are looked at for their magic alone."""
 _STORED: Final = 256 * 1024
+_AT_ONCE: Final = 128 * 1024
+"""What a decoder gives at once: more is taken from the system anew each time, and costs its page faults again and again."""
 _CREPT: Final = 64 * MIB
 """More than any decoder holds back: bzip2 gives a block of up to 46 MB at once."""
 
@@ -55,7 +57,7 @@ class Inflating:
     def readinto(self, buffer: memoryview, /) -> int:
         """Fill a part of `buffer`; 0 at the end or at the damage."""
         while not self._pending and not self._over:
-            self._pending = memoryview(self._more(min(len(buffer), MIB)))
+            self._pending = memoryview(self._more(min(len(buffer), _AT_ONCE)))
         count = min(len(buffer), len(self._pending))
         buffer[:count] = self._pending[:count]
         self._pending = self._pending[count:]

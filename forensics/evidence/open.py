@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from forensics.evidence._decoders import CODECS
 from forensics.evidence._layers import forget, open_layers
 from forensics.evidence._raw import seekable
 from forensics.evidence._store import State, Url, connect, entries, open_object, place, state, told
+from forensics.evidence.held import Held, HeldBytes, Passing
 from forensics.evidence.inflate import Inflating
 from forensics.limits import HEAD_BYTES, MIB
 from forensics.model import Evidence, Head, Span, StoredObject
@@ -17,12 +17,12 @@ from forensics.stream import Stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from mmap import mmap
 
     from forensics.stream import Readable
 
 __all__ = [
     "Held",
+    "Passing",
     "State",
     "Url",
     "connect",
@@ -64,33 +64,10 @@ def open_both(
     return Stream(raw, 0, None, feed), stored
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
-    """The bytes of a span that were inflated already, and the damage that its stream broke off with behind them."""
-
-    data: bytes | mmap
-    damage: tuple[str, str] | None = None
-
-
-class _HeldBytes:
-    def __init__(self, held: Held) -> None:
-        self.damage = held.damage
-        self._left = memoryview(held.data)
-
-    def readinto(self, buffer: memoryview, /) -> int:
-        count = min(len(buffer), len(self._left))
-        buffer[:count] = self._left[:count]
-        self._left = self._left[count:]
-        return count
-
-    def close(self) -> None:
-        self._left.release()
-
-
 def open_span(span: Span, feed: Callable[[memoryview], None] | None = None, held: Held | None = None) -> Stream:
     """Open the stream of one span, standing at its first byte; `held` if its bytes are at hand."""
     if held is not None:
-        return Stream(_HeldBytes(held), span.start, None, feed)
+        return Stream(HeldBytes(held), span.start, None, feed)
     length = None if span.stop is None else span.stop - span.start
     return Stream(_readable(span.evidence, span.start, span.stop), span.start, length, feed)
 

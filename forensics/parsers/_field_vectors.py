@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     Bools = NDArray[np.bool_]
     Columns = dict[str, Any]
 
-_NOTHING: Final = pa.scalar(None, pa.string())
+_NOTHING: Final = pa.nulls(1, pa.string())[0]
 _SHAPES: Final = frozenset({"any", "count", "dash"})
 _COUNT: Final = r"^(?:[0-9]{1,18}|-)$"
 _COUNT_DIGITS: Final = 18
