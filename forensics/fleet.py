@@ -19,6 +19,7 @@ from forensics.pipeline import analyze, failed
 from forensics.reports._cells import csv_lines
 from forensics.shelves import TABLE, Shelf, shelf_at
 from forensics.stored_cases import passing
+from forensics.text import decode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -114,7 +115,13 @@ def _servers(
     found = entries(source) if isinstance(source, Url) else _on_disk(source)
     if not found:
         raise EvidenceError(f"{source} holds no server; give a folder with one folder, archive or image a server")
-    return [Seized(one.name, one, size, shelf.place(one.name), options, geo, force, password) for one, size in found]
+    # A name on disk need not be text; that of a case is.
+    named = [(decode(os.fsencode(one.name)), one, size) for one, size in found]
+    if taken := {TABLE, COMPARISON} & {name for name, _, _ in named}:
+        raise OutputError(
+            f"{source}: {min(taken)} would be a case and a table over the fleet; rename it, or leave it out"
+        )
+    return [Seized(name, one, size, shelf.place(name), options, geo, force, password) for name, one, size in named]
 
 
 def _on_disk(source: Path) -> list[tuple[Path, int]]:

@@ -110,7 +110,8 @@ class _Stored:
         names: set[str] = set()
         with stored_cases.writing(self._target, said="no fleet was put there"):
             with suppress(FileNotFoundError):
-                names = {one.rpartition("/")[2] for one in connect().ls(self._target.path, detail=False)}
+                listed = connect().ls(self._target.path, detail=True)
+                names = {one["name"].rpartition("/")[2] for one in listed if one["type"] == "file"}
             if names & {MANIFEST, stored_cases.CURRENT}:
                 raise OutputError(f"{self._target} is a case; choose another name for the fleet with -o")
             if TABLE in names and not over:

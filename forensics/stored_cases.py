@@ -131,6 +131,7 @@ def outside(target: Url, evidence: Iterable[Path | Url]) -> None:
 
 def _replaced(target: Url, *, force: bool) -> bool:
     """Say whether a case of that name is there to be replaced; OutputError if it must not be, or something else is there."""
+    place(target)  # a server may have a name that no object can have
     with writing(target):
         held = _objects(target)
     if any(name.endswith(f"/{MANIFEST}") and not _OF_THIS_CASE.fullmatch(name) for name in held):
@@ -267,12 +268,7 @@ def _objects(url: Url) -> dict[str, int]:
 
 
 def _copy_of(url: Url) -> Path:
-    return (
-        user_cache_path("c2trail")
-        / "cases"
-        / hashlib.sha256(url.encode(errors="surrogateescape")).hexdigest()[:16]
-        / url.name
-    )
+    return user_cache_path("c2trail") / "cases" / hashlib.sha256(url.encode()).hexdigest()[:16] / url.name
 
 
 @contextmanager

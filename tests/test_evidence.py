@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import stat
+import sys
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,17 @@ def test_files_are_found_in_the_order_of_their_labels_whatever_was_typed_first(t
         ("E0003", "b/2.log"),
     ]
     assert forwards.evidence == backwards.evidence
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names on disk are text here")
+def test_a_name_that_is_no_text_is_spelt_out_and_its_file_read(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    (folder / os.fsdecode(b"\xff.log")).write_bytes(b"x")
+    (folder / os.fsdecode(b"\xfe.link")).symlink_to(folder)
+    found = find([folder])
+    assert [(item.label, read_all(item)[0]) for item in found.evidence] == [("caf\\xe9/\\xff.log", b"x")]
+    assert [passed.label for passed in found.passed_over] == ["caf\\xe9/\\xfe.link"]
 
 
 def test_two_files_of_one_name_keep_apart(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -113,6 +115,14 @@ def test_a_bug_that_one_server_shows_is_told_in_its_row(
     assert outcomes["=beta"].status == "done"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="names on disk are text here")
+def test_a_server_whose_name_is_no_text_has_its_case_under_the_name_spelt_out(seized: Path, tmp_path: Path) -> None:
+    (seized / "alpha").rename(seized / os.fsdecode(b"caf\xe9"))
+    outcomes = {one.server: one.status for one in fleet(seized, tmp_path / "out", workers=1)}
+    assert outcomes["caf\\xe9"] == "done"
+    assert forensics.open_case(tmp_path / "out" / "caf\\xe9").manifest["evidence"][0]["label"] == "caf\\xe9/access_log"
+
+
 def test_what_is_no_fleet_is_told(tmp_path: Path) -> None:
     with pytest.raises(EvidenceError, match="cannot be listed"):
         fleet(tmp_path / "nowhere", tmp_path / "out")
@@ -122,6 +132,10 @@ def test_what_is_no_fleet_is_told(tmp_path: Path) -> None:
     (tmp_path / "none" / "a").mkdir()
     with pytest.raises(OutputError, match="inside the evidence"):
         fleet(tmp_path / "none", tmp_path / "none" / "out")
+    (tmp_path / "none" / "fleet.csv").mkdir()
+    with pytest.raises(OutputError, match=r"fleet\.csv would be a case and a table over the fleet"):
+        fleet(tmp_path / "none", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_command_prints_the_table_and_says_how_many_failed(seized: Path, tmp_path: Path) -> None:

@@ -342,6 +342,20 @@ def test_a_fleet_in_a_store_is_not_written_over_and_goes_on_where_it_was(
     assert stored(store, tmp_path) == here
 
 
+def test_servers_may_have_any_names(store: Any, tmp_path: Path) -> None:
+    names = ["current", "0123456789abcdef", "a b+c%41?x#y[1]*", "manifest.json"]
+    for name in [*names, "?versionId=q"]:
+        (tmp_path / "seized" / name).mkdir(parents=True)
+        (tmp_path / "seized" / name / "access_log").write_bytes(LINE % (1, 2, 3))
+    forensics.fleet.fleet(tmp_path / "seized", FLEET, workers=1)
+    found = {one.server: one for one in forensics.fleet.fleet(tmp_path / "seized", FLEET, workers=1, resume=True)}
+    assert {name for name, one in found.items() if one.status == "kept"} == set(names)
+    assert "a name with ?versionId= in it is not read" in found["?versionId=q"].error
+    for name in names:
+        assert len(forensics.open_case(f"{FLEET}/{name}").frame("events")) == 1
+    assert {key.split("/")[2] for key in store.find("cases/2017")} == {*names, "fleet.csv", "comparison.csv"}
+
+
 def test_a_fleet_that_cannot_be_put_is_told_before_any_work(store: Any, seized: Path, log: Path) -> None:
     told: list[str] = []
 
@@ -384,15 +398,22 @@ def test_a_store_that_vanishes_ends_the_fleet_and_the_next_run_goes_on_with_what
     }  # fmt: skip
 
 
-def test_workers_of_a_cluster_put_the_cases_of_a_fleet_themselves_and_share_no_folder(
+def test_workers_of_a_cluster_put_the_cases_of_a_fleet_themselves_share_no_folder_and_one_may_be_killed(
     store: Any, seized: Path, cluster: Cluster, tmp_path: Path
 ) -> None:
     pytest.importorskip("distributed")
     forensics.fleet.fleet(seized, tmp_path / "disk", workers=1)
     address = cluster.scheduler()
-    for name in ("one", "two"):
-        cluster.worker(XDG_CACHE_HOME=str(tmp_path / "workers" / name))
-    forensics.fleet.fleet(seized, FLEET, scheduler=address)
+    first, _ = (cluster.worker(XDG_CACHE_HOME=str(tmp_path / name)) for name in ("one", "two"))
+    told: list[str] = []
+
+    def kill(server: str, _: int) -> None:
+        told.append(server)
+        if len(told) == 1:
+            first.kill()
+            first.wait()
+
+    forensics.fleet.fleet(seized, FLEET, scheduler=address, progress=kill)
     assert stored(store, tmp_path) == contents(tmp_path / "disk")
-    assert list((tmp_path / "workers").rglob("cases"))
-    assert not [path for path in (tmp_path / "workers").rglob("*") if path.is_file()]
+    assert list((tmp_path / "two").rglob("cases"))
+    assert not [path for path in (tmp_path / "two").rglob("*") if path.is_file()]

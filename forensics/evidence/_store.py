@@ -39,6 +39,9 @@ State = tuple[int, int, int | str]
 _SCHEME: Final = re.compile(r"([a-z][a-z0-9+.-]*)://(.*)", re.DOTALL)
 _BUCKET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}", re.ASCII)
 _MISSING: Final = "needs the extra: pip install 'c2trail[s3]', and the same on every worker of a cluster"
+VERSIONED: Final = "?versionId="
+"""What the client takes for the end of a name, and for a version behind it."""
+
 _UNKNOWN_CALLER: Final = {"ExpiredToken", "InvalidAccessKeyId", "SignatureDoesNotMatch", "RequestTimeTooSkewed"}
 _SAID: Final = 200
 _OBJECTS_KEPT: Final = 2
@@ -75,6 +78,8 @@ def place(typed: Path | str) -> Path | Url:
         raise UsageError(
             "s3:// goes on with the name of a bucket: s3://bucket/prefix; credentials stand in AWS_PROFILE"
         )
+    if VERSIONED in rest:
+        raise UsageError(f"a name with {VERSIONED} in it is not read; give it another name")
     return Url(f"s3://{rest.rstrip('/')}")
 
 
@@ -91,7 +96,9 @@ def objects(url: Url) -> Iterator[tuple[str, StoredObject | None, str, bool]]:
         stored = [_stored(key, facts) for key, facts in sorted(listed.items()) if facts["type"] == "file"]
     for one in stored:
         label = url.name + one.url[len(url) :]
-        if not label.endswith("/"):
+        if VERSIONED in label:
+            yield label, None, f"is an object with {VERSIONED} in its name and was not read; give it another name", True
+        elif not label.endswith("/"):
             yield label, one, "", False
         elif one.size:
             yield label, None, "is an object whose name ends in a slash and was not read; give it another name", True

@@ -17,6 +17,7 @@ from forensics.evidence._store import Url, objects, place
 from forensics.evidence.archives import look_into
 from forensics.limits import MAX_PATH_DEPTH
 from forensics.model import Evidence, PassedOver
+from forensics.text import decode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -47,7 +48,9 @@ def find(paths: Iterable[Path | str], password: bytes | None = None, *, shadows:
     stored = sorted(url for url in places if isinstance(url, Url))
     typed: list[Path | Url] = [*dict.fromkeys(local), *stored]
     for start in typed:
-        for label, found, why, failed in _walk(start):
+        for name, found, why, failed in _walk(start):
+            # A name on disk need not be text; a label is.
+            label = decode(os.fsencode(name))
             if found is not None:
                 files.setdefault(found, label)
             else:
