@@ -36,15 +36,16 @@ def spoken(db: duckdb.DuckDBPyConnection) -> None:
     db.execute(f"""
         CREATE TEMP TABLE IF NOT EXISTS _spoken AS
         WITH said AS (
-            SELECT evidence_id, log_format, host_name, time, {_FAMILY} AS family, user_agent_original, http_request_referrer,
-                   CASE WHEN event_action = 'http_request' THEN log_format
-                        ELSE coalesce(json_extract_string(unmapped, '$.channel'), log_format) END AS log,
-                   CASE WHEN time_basis = 'offset_in_log' AND left(right(time_original, 5), 1) IN ('+', '-')
-                        THEN right(time_original, 5) END AS shift
-            FROM events WHERE event_action NOT IN ('configuration', 'file_time'))
-        SELECT evidence_id, log, log_format, host_name, family, shift, {hour_of("time")} AS hour,
-               min(time) AS first, max(time) AS last, count(*) AS events,
-               count(user_agent_original) AS agents, count(http_request_referrer) AS referrers
+            SELECT evidence_id, log_format, host_name, event_action, event_provider, {hour_of("time")} AS hour,
+                   CASE WHEN event_action <> 'http_request' THEN json_extract_string(unmapped, '$.channel') END AS channel,
+                   CASE WHEN time_basis = 'offset_in_log' THEN right(time_original, 5) END AS tail,
+                   min(time) AS first, max(time) AS last, count(*) AS events,
+                   count(user_agent_original) AS agents, count(http_request_referrer) AS referrers
+            FROM events WHERE event_action NOT IN ('configuration', 'file_time') GROUP BY ALL)
+        SELECT evidence_id, coalesce(channel, log_format) AS log, log_format, host_name, {_FAMILY} AS family,
+               CASE WHEN left(tail, 1) IN ('+', '-') THEN tail END AS shift, hour,
+               min(first) AS first, max(last) AS last, sum(events)::BIGINT AS events,
+               sum(agents)::BIGINT AS agents, sum(referrers)::BIGINT AS referrers
         FROM said GROUP BY ALL""")
 
 
