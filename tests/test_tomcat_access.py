@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from forensics.errors import UsageError
 from forensics.limits import MAX_LINE
 from forensics.model import Head, Options
-from forensics.parsers import _line_batches, _lines, _valve_fast, parsers, tomcat_access
+from forensics.parsers import _line_batches, _lines, _valve_fast, parsers
 from forensics.parsers._valve import NAMED, compile_pattern
 from forensics.parsers._valve_split import split, unsplit
 
@@ -289,7 +289,8 @@ def test_lines_are_read_alike_whatever_blocks_they_come_in(
         patch.setattr(_valve_fast, "BLOCK_BYTES", size)
         patch.setattr(_valve_fast, "_FEW", few)
         patch.setattr(_line_batches, "_CALM", few)
-        patch.setattr(tomcat_access, "_AT_ONCE", at_once)
+        patch.setattr(_valve_fast, "_AT_ONCE", at_once)
+        patch.setattr(_valve_fast, "_MANY_LINES", data.draw(st.sampled_from([1, 5, 1000])))
         events, rejects, tally = read(path, "combined")
     assert (events, rejects) == plain[:2]
     assert tally.records == plain[2].records

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from forensics.limits import BLOCK_BYTES, MAX_LINE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from forensics.stream import Stream
 
@@ -66,24 +66,6 @@ def blocks(stream: Stream) -> Iterator[Block | LongLine]:
         if len(carry) > MAX_LINE:
             long, carry = _pass_over(stream, stream.position - len(carry), len(carry))
             yield long
-
-
-def grouped(pieces: Iterable[Block | LongLine], size: int) -> Iterator[list[Block] | LongLine]:
-    """Yield blocks that adjoin, as many as have `size` bytes, and each long line by itself."""
-    held: list[Block] = []
-    for piece in pieces:
-        if isinstance(piece, LongLine):
-            if held:
-                yield held
-            yield piece
-            held = []
-            continue
-        held.append(piece)
-        if sum(block.size for block in held) >= size:
-            yield held
-            held = []
-    if held:
-        yield held
 
 
 def _block(buffer: bytearray, end: int, offset: int, *, torn: bool) -> Block:

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from forensics.limits import BLOCK_BYTES
+from forensics.limits import BLOCK_BYTES, SPAN_BYTES
 from forensics.parsers._fast_columns import texts
 from forensics.parsers._field_columns import columns_of, events_of
 from forensics.parsers._field_roles import Role, roles_of
@@ -41,14 +41,21 @@ if TYPE_CHECKING:
     Bools = NDArray[np.bool_]
     Columns = dict[str, Any]
 
+_LF: Final = 0x0A
+_AT_ONCE: Final = SPAN_BYTES + BLOCK_BYTES
+"""A span is a line more than SPAN_BYTES."""
+_MANY_LINES: Final = 1 << 20
+"""Of such short lines where each lies takes more memory than its bytes: as few blocks together as hold so many."""
 _FEW: Final = 32
 """Lines that the strict parser reads in the time that cutting them by counting costs at least."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fast:
-    """The simple lines of a block as events, the numbers of the others, and where every line starts and ends."""
+    """The simple lines of a block as events, the numbers of the others, where every line starts and ends, the first's number."""
 
+    block: Block
+    ordinal: int
     events: Sequence[pa.RecordBatch]
     doubtful: Ints
     starts: Ints
@@ -93,7 +100,8 @@ class _Lines:
     def fast(self) -> Fast:
         """Return what became of them."""
         moved = self.block.offset - PAD
-        return Fast(self.events, np.flatnonzero(~self.simple), self.starts + moved, self.feeds + 1 + moved)
+        doubtful = np.flatnonzero(~self.simple)
+        return Fast(self.block, self.first, self.events, doubtful, self.starts + moved, self.feeds + 1 + moved)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,23 +118,48 @@ def shape_of(pattern: Pattern, proxies: str = "") -> Shape | None:
     return cut_of(pattern) if roles_of(pattern.fields, proxies) is not None else None
 
 
-def read(blocks: Sequence[Block], shape: Shape, evidence_id: str, first_ordinal: int, zone: str = "") -> list[Fast]:
-    """Return the simple lines of adjoining blocks as events: those that their quotes cut, then those that counting cuts."""
-    how = _how(shape, evidence_id, zone)
-    pins = pins_of(shape)
-    lines, halves = [], []
-    for block in blocks:
-        cuts = cut_by_quotes(block, shape, pins) if pins else cut(block, shape)
-        count = len(cuts.starts)
-        lines.append(_Lines(block, cuts.starts, cuts.feeds, first_ordinal, np.zeros(count, bool), []))
-        halves.append(_half(block, cuts, how))
-        first_ordinal += count
-    for one, (columns, row) in zip(lines, _wholes(halves, how), strict=True):
-        one.add(columns, row, how)
-    if pins:
-        for several in _portions(lines):
-            _cut_again(several, how)
-    return [one.fast() for one in lines]
+class Reading:
+    """Reads adjoining blocks, as many together as a span has, or fewer if they hold very many lines."""
+
+    def __init__(self, shape: Shape | None, evidence_id: str, zone: str = "") -> None:
+        self._how = _how(shape, evidence_id, zone) if shape is not None else None
+        self._pins = pins_of(shape) if shape is not None else None
+        self._lines: list[_Lines] = []
+        self._halves: list[_Half] = []
+
+    def add(self, block: Block, first_ordinal: int) -> int:
+        """Cut a block by its quotes, else by counting, and return how many lines it has."""
+        if (how := self._how) is None:
+            lines = _uncut(block, first_ordinal)
+        else:
+            cuts = cut_by_quotes(block, how.shape, self._pins) if self._pins else cut(block, how.shape)
+            lines = _Lines(block, cuts.starts, cuts.feeds, first_ordinal, np.zeros(len(cuts.starts), bool), [])
+            self._halves.append(_half(block, cuts, how))
+        self._lines.append(lines)
+        return len(lines.starts)
+
+    @property
+    def full(self) -> bool:
+        """Say whether what was added has to be taken before more is."""
+        lines, size = sum(len(one.starts) for one in self._lines), sum(one.block.size for one in self._lines)
+        return self._how is None or lines >= _MANY_LINES or size >= _AT_ONCE
+
+    def take(self) -> list[Fast]:
+        """Return the simple lines of the blocks as events: those that quotes cut, then those that counting cuts alone."""
+        if (how := self._how) is not None and self._lines:
+            for one, (columns, row) in zip(self._lines, _wholes(self._halves, how), strict=True):
+                one.add(columns, row, how)
+            for several in _portions(self._lines) if self._pins else ():
+                _cut_again(several, how)
+        found = [one.fast() for one in self._lines]
+        self._lines, self._halves = [], []
+        return found
+
+
+def _uncut(block: Block, first_ordinal: int) -> _Lines:
+    feeds = np.flatnonzero(np.frombuffer(block.buffer, np.uint8)[PAD : PAD + block.size] == _LF) + PAD
+    starts = np.concatenate([[PAD], feeds[:-1] + 1])
+    return _Lines(block, starts, feeds, first_ordinal, np.zeros(len(starts), bool), [])
 
 
 def _how(shape: Shape, evidence_id: str, zone: str) -> _How:

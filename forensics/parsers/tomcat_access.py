@@ -9,17 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
 from forensics.evidence.spans import line_spans
-from forensics.limits import BLOCK_BYTES, SPAN_BYTES
 from forensics.model import NO_CLAIM, Claim, Parser
 from forensics.parsers import _valve_fast
 from forensics.parsers._line_batches import Lines, batches, long_line
-from forensics.parsers._lines import PAD, LongLine, blocks, grouped
+from forensics.parsers._lines import LongLine, blocks
 from forensics.parsers._local_time import offset_hints
 from forensics.parsers._valve import compile_pattern
-from forensics.parsers._valve_fast import Fast
 from forensics.parsers._valve_infer import best_of, candidates
 from forensics.parsers._valve_rows import row_of
 from forensics.parsers._wide_text import wide
@@ -31,14 +27,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from forensics.model import Batch, Head, Hint, Options, Span
-    from forensics.parsers._lines import Block
     from forensics.parsers._valve import Pattern
-    from forensics.parsers._valve_shape import Shape
+    from forensics.parsers._valve_fast import Fast
     from forensics.stream import Stream
 
 NAME: Final = "tomcat_access"
-_AT_ONCE: Final = SPAN_BYTES + BLOCK_BYTES
-"""A span is a line more than SPAN_BYTES: all of its blocks are read together."""
 _BELIEVED: Final = 50
 """A pattern that was told is used if it reads half of the first lines; else the log is older or newer than it."""
 
@@ -76,40 +69,29 @@ def _settle(head: Head, hints: Sequence[Hint], options: Options) -> Mapping[str,
 def _read(span: Span, stream: Stream) -> Iterator[Batch]:
     pattern = compile_pattern(span.setting("pattern", "common"))
     shape = _valve_fast.shape_of(pattern, span.setting("trusted_proxies"))
+    reading = _valve_fast.Reading(shape, span.evidence.id, span.setting("zone"))
     ordinal = span.first_ordinal
-    for piece in grouped(blocks(stream), _AT_ONCE if shape is not None else 1):
+    for piece in blocks(stream):
         if isinstance(piece, LongLine):
+            yield from batches(_read_lines(reading.take(), pattern, span), NAME)
             yield long_line(piece, span, ordinal)
             ordinal += 1
             continue
-        found = _cut(piece, shape, span, ordinal)
-        yield from batches(_read_lines(piece, found, pattern, span, ordinal), NAME)
-        ordinal += sum(len(fast.starts) for fast in found)
-
-
-def _cut(several: list[Block], shape: Shape | None, span: Span, ordinal: int) -> Sequence[Fast]:
-    """Return blocks of lines as the fast path leaves them, which is as it finds them where there is none."""
-    if shape is not None:
-        return _valve_fast.read(several, shape, span.evidence.id, ordinal, span.setting("zone"))
-    found = []
-    for block in several:
-        body = np.frombuffer(block.buffer, np.uint8)[PAD : PAD + block.size]
-        ends = np.flatnonzero(body == 0x0A) + 1 + block.offset
-        starts = np.concatenate([[block.offset], ends[:-1]])
-        found.append(Fast([], np.arange(len(starts)), starts, ends))
-    return found
+        ordinal += reading.add(piece, ordinal)
+        if reading.full:
+            yield from batches(_read_lines(reading.take(), pattern, span), NAME)
+    yield from batches(_read_lines(reading.take(), pattern, span), NAME)
 
 
 def _read_lines(
-    several: list[Block], found: Sequence[Fast], pattern: Pattern, span: Span, ordinal: int
+    found: Sequence[Fast], pattern: Pattern, span: Span
 ) -> Iterator[tuple[Lines, Sequence[pa.RecordBatch]]]:
     """Yield each block's lines with the doubtful ones read by the strict path, and its events of the fast path."""
     zone, proxies = span.setting("zone"), span.setting("trusted_proxies")
-    for block, fast in zip(several, found, strict=True):
-        lines = Lines(block, span, ordinal, fast.starts, fast.ends)
+    for fast in found:
+        lines = Lines(fast.block, span, fast.ordinal, fast.starts, fast.ends)
         lines.read(fast.doubtful, lambda line: row_of(line, pattern, zone, proxies))
         yield lines, fast.events
-        ordinal += len(fast.starts)
 
 
 _PARSER = Parser(
