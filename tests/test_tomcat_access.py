@@ -14,8 +14,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from forensics.errors import UsageError
+from forensics.evidence.open import open_span
 from forensics.limits import MAX_LINE
-from forensics.model import Head, Options
+from forensics.model import Evidence, Head, Options, Span
 from forensics.parsers import _line_batches, _lines, _valve_fast, parsers
 from forensics.parsers._valve import NAMED, compile_pattern
 from forensics.parsers._valve_split import split, unsplit
@@ -221,6 +222,20 @@ def test_blank_lines_are_skips(tmp_path: Path) -> None:
     events, rejects, tally = read(path, "common")
     assert (len(events), len(rejects)) == (1, 0)
     assert tally.records["skip", "blank_line"] == 3
+
+
+def test_runs_of_empty_lines_are_one_skip_with_the_blank_ones_beside_them(tmp_path: Path) -> None:
+    path = tmp_path / "access_log"
+    path.write_bytes(b"\n" * 40 + b" \n\n" + COMMON + b"\n\n\t\n\n")
+    evidence = Evidence("E0001", path.name, path, path.stat().st_size)
+    span = Span(evidence, "tomcat_access", 0, evidence.size, 1, (("pattern", "common"),))
+    stream = open_span(span)
+    (batch,) = parsers()["tomcat_access"].read(span, stream)
+    stream.close()
+    assert batch.events.column("log_ordinal").to_pylist() == [43]
+    places = [(row["log_offset"], row["log_length"], row["records"]) for row in batch.skips.to_pylist()]
+    end = 43 + len(COMMON) + 1
+    assert places == [(0, 43, 42), (end, 4, 3)]
 
 
 def test_a_pattern_without_directive_is_refused() -> None:

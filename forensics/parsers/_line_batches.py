@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import pyarrow as pa
 
 from forensics.model import Batch
@@ -16,7 +17,6 @@ from forensics.text import visible
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from forensics.model import Span
@@ -59,13 +59,26 @@ class Lines:
         self.skips.append({"evidence_id": self.span.evidence.id, **row})
 
     def read(self, numbers: Ints, row_of: Callable[[bytes], Row]) -> None:
-        """Read lines one by one; NotALine of `row_of` makes a reject."""
+        """Read lines one by one; NotALine of `row_of` makes a reject. Empty lines are passed over a run at a time."""
+        empty = self.ends[numbers] - self.starts[numbers] == 1
+        if empty.any():
+            self._skip_empty(numbers[empty])
+            numbers = numbers[~empty]
         for number in numbers.tolist():
             text = self.text(number)
             if not text.strip(b" \t"):
                 self.skip(number, "blank_line")
             else:
                 self._read(number, text, row_of)
+
+    def _skip_empty(self, numbers: Ints) -> None:
+        """Pass over lines that are an LF alone."""
+        firsts = np.flatnonzero(np.diff(numbers, prepend=-2) != 1)
+        lasts = np.append(firsts[1:], len(numbers)) - 1
+        for first, last in zip(numbers[firsts].tolist(), numbers[lasts].tolist(), strict=True):
+            start, end = int(self.starts[first]), int(self.ends[last])
+            row = {"log_offset": start, "log_length": end - start, "reason": "blank_line", "records": last - first + 1}
+            self.skips.append({"evidence_id": self.span.evidence.id, **row})
 
     def _read(self, number: int, text: bytes, row_of: Callable[[bytes], Row]) -> None:
         offset, torn = int(self.starts[number]), self.torn(number)
@@ -134,7 +147,7 @@ def merged(skips: list[Row]) -> list[Row]:
         adjoins = last is not None and last["log_offset"] + last["log_length"] == row["log_offset"]
         if last is not None and adjoins and last["reason"] == row["reason"]:
             last["log_length"] += row["log_length"]
-            last["records"] += 1
+            last["records"] += row["records"]
         else:
             out.append(dict(row))
     return out

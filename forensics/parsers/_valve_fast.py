@@ -89,6 +89,12 @@ class _Lines:
         """The numbers of the whole lines that are no events yet."""
         return np.flatnonzero(~self.simple[: len(self.simple) - self.block.torn])
 
+    @property
+    def written(self) -> Ints:
+        """Those of them that hold anything."""
+        rest = self.rest
+        return rest[self.feeds[rest] > self.starts[rest]]
+
     def add(self, columns: Columns, row: Ints, how: _How) -> None:
         """Add events: their columns, and which lines they are."""
         columns["log_offset"] = pa.array(self.starts[row] - PAD + self.block.offset)
@@ -213,9 +219,10 @@ def _portions(lines: Sequence[_Lines]) -> Iterator[list[_Lines]]:
     several: list[_Lines] = []
     size = 0
     for one in lines:
-        if len(rest := one.rest) <= _FEW:
+        if len(one.rest) <= _FEW:
             continue
-        more = int((one.feeds[rest] + 1 - one.starts[rest]).sum())
+        written = one.written
+        more = int((one.feeds[written] + 1 - one.starts[written]).sum())
         if several and size + more > BLOCK_BYTES:
             yield several
             several, size = [], 0
@@ -227,7 +234,7 @@ def _portions(lines: Sequence[_Lines]) -> Iterator[list[_Lines]]:
 
 def _cut_again(several: Sequence[_Lines], how: _How) -> None:
     """Cut by counting what quotes alone could not."""
-    rests = [one.rest for one in several]
+    rests = [one.written for one in several]
     apart = _apart(several, rests)
     ((columns, row),) = _wholes([_half(apart, cut(apart, how.shape), how)], how)
     first = 0
