@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 import forensics
+from forensics.__main__ import main
 from forensics.case import AUDIT, MANIFEST, Case, seal
 from forensics.errors import EvidenceChangedError, UsageError
 from forensics.publishing import sweep
@@ -154,6 +155,29 @@ def test_a_run_that_is_stopped_leaves_no_case_and_the_next_clears_what_kill_left
             assert b"Traceback" not in said
     sweep(tmp_path / "case")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_command_that_was_stopped_leaves_with_its_code_whatever_python_remembers(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    left: list[int] = []
+    handled = signal.getsignal(signal.SIGINT)
+
+    def stopped() -> None:
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL, "what comes before a command has no handler to say it"
+        sys.stdout.write("said before")
+        raise SystemExit(143)
+
+    monkeypatch.setattr("forensics.cli.app", stopped)
+    monkeypatch.setattr("forensics.without_pandas.keep_out", lambda: None)
+    monkeypatch.setattr(os, "_exit", left.append)
+    try:
+        with pytest.raises(SystemExit):
+            main()
+    finally:
+        signal.signal(signal.SIGINT, handled)
+    assert left == [143]
+    assert "said before" in capfd.readouterr().out
 
 
 def test_a_draft_that_a_run_still_holds_is_left_alone(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import typer
 
 from forensics.errors import ForensicsError, UsageError
+from forensics.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -56,9 +57,12 @@ def orderly() -> Iterator[None]:
 
 def stop(message: str, code: int) -> NoReturn:
     """Say what went wrong and leave with the exit code of its kind."""
-    from forensics import console
-
-    console.fail(message)
+    try:
+        from forensics import console
+    except Exception:  # noqa: BLE001  # a native package whose import was interrupted cannot be imported again
+        typer.echo(f"error: {visible(message)}", err=True)
+    else:
+        console.fail(message)
     raise typer.Exit(code)
 
 
