@@ -6,7 +6,7 @@ What a column's own type or a look over it shows to be plain is turned by Arrow;
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -109,16 +109,10 @@ def _times(column: pa.Array, spell: Spell) -> pa.Array:
     day, within = np.divmod(us, DAY_US)
     days = pa.array(day.astype(np.int32), mask=~_true(column.is_valid())).cast(pa.date32()).dictionary_encode()
     dates = days.dictionary.cast(pa.string()).take(days.indices)
-    texts = pc.binary_join_element_wise(dates, _seconds_of_day().take(pa.array(within // SECOND_US)), "T")
+    clock = pa.array((within // SECOND_US).astype(np.int32)).cast(pa.time32("s")).cast(pa.string())
+    texts = pc.binary_join_element_wise(pc.binary_join_element_wise(dates, clock, "T"), "Z", "")
     odd = (us % SECOND_US != 0) | _true(pc.not_equal(pc.binary_length(texts), _ISO_LENGTH))
     return _replaced(texts, odd, spell, column)
-
-
-@cache
-def _seconds_of_day() -> pa.Array:
-    return pa.array(
-        [f"{s // 3600:02d}:{s // 60 % 60:02d}:{s % 60:02d}Z" for s in range(DAY_US // SECOND_US)], pa.string()
-    )
 
 
 def _replaced(texts: pa.Array, odd: NDArray[np.bool_], spell: Spell, of: pa.Array | None = None) -> pa.Array:
