@@ -16,7 +16,6 @@ from forensics.analysis._segments import Spread, longest_run, spread
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    Bools = NDArray[np.bool_]
     Ints = NDArray[np.int64]
     Floats = NDArray[np.float64]
 
@@ -46,10 +45,8 @@ class Scores:
     unique: Ints
 
 
-def spreads(series: Ints, seconds: Ints, sizes: Ints, total: int, asked: Bools | None = None) -> tuple[Spread, Spread]:
-    """Return the spread of the gaps and of the sizes of each series; of those whose rows are not `asked`, nothing."""
-    if asked is not None:
-        series, seconds, sizes = series[asked], seconds[asked], sizes[asked]
+def spreads(series: Ints, seconds: Ints, sizes: Ints, total: int) -> tuple[Spread, Spread]:
+    """Return the spread of the gaps and of the sizes of each of `total` series, as `scores` takes them."""
     gap = np.diff(seconds)
     real = (np.diff(series) == 0) & (gap > 0)
     gaps = spread(series[1:][real], gap[real].astype(np.float64), total)

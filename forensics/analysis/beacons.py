@@ -162,7 +162,8 @@ def _daily(pair: Ints, second: Ints, size: Ints, life: Scores) -> tuple[Scores, 
     since = day[heads] * _DAY
     series, of = np.cumsum(new) - 1, pair[heads]
     several = np.bincount(of)[of] > 1
-    gaps, sizes = spreads(series, second, size, len(heads), several[series])
+    asked = several[series]
+    gaps, sizes = spreads(series[asked], second[asked], size[asked], len(heads))
     # Of a pair with one day, as most have, the gaps and the sizes of that day are those of its life.
     only = np.flatnonzero(~several)
     gaps, sizes = gaps.filled(only, life.gaps, of[only]), sizes.filled(only, life.bytes, of[only])
