@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from forensics.analysis._proof import events, proved, query
 from forensics.analysis._server_log import application, finished, is_stock, records, starts
 from forensics.analysis._traffic import path_of
-from forensics.analysis._words import LOCATOR, SAME_MOMENT, locator_of
+from forensics.analysis._words import LOCATOR, SAME_MOMENT, TOMCAT_INSTALLED, locator_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -33,14 +33,13 @@ FROM_C2: Final = (
 """Requests for a command path; `e` is the event."""
 
 _ORDER: Final = "ORDER BY e.time, e.evidence_id, e.log_offset"
-_TOMCAT: Final = "(unmapped ILIKE '%tomcat%' OR unmapped LIKE '%//RS//%')"
 _AROUND: Final = timedelta(minutes=5)
 """The service manager says that Tomcat runs when its process does; Tomcat says so when it is done."""
 
 
 def tomcat_installed(db: duckdb.DuckDBPyConnection) -> Iterable[Row]:
     """The first service that is Tomcat's; Windows tells it to the microsecond, procrun to the second."""
-    found = events(db, f"event_action = 'service_install' AND event_outcome <> 'failure' AND {_TOMCAT}", 10)
+    found = events(db, f"{TOMCAT_INSTALLED} AND event_outcome <> 'failure'", 10)
     for first in found[:1]:
         same = [row for row in found if row["time"] - first["time"] <= SAME_MOMENT]
         best = next((row for row in same if row["log_format"] == "evtx"), first)
@@ -49,8 +48,7 @@ def tomcat_installed(db: duckdb.DuckDBPyConnection) -> Iterable[Row]:
         said = f": {path}" if path else ", says procrun"
         commands = query(
             db,
-            f"SELECT *, {LOCATOR} AS locator FROM events WHERE event_action = 'service_install' AND time IS NULL "
-            f"AND {_TOMCAT} ORDER BY evidence_id, log_offset LIMIT 1",
+            f"SELECT *, {LOCATOR} AS locator FROM events WHERE {TOMCAT_INSTALLED} AND time IS NULL ORDER BY evidence_id, log_offset LIMIT 1",
         )
         yield proved(
             best, f"service {rest.get('ServiceName', '')} installed{said}", "almost certain", [*same, *commands]

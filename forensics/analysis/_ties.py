@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from forensics.analysis._places import MARK, PLACE, locator_at, number_evidence
 from forensics.analysis._traffic import path_of
 from forensics.analysis._uploads import find_uploads
-from forensics.analysis._words import LOCATOR, LOOPBACK, MANY_FAILURES, locator_of, reason
+from forensics.analysis._words import LOCATOR, LOOPBACK, MANY_FAILURES, TOMCAT_INSTALLED, locator_of, reason
 from forensics.instants import bound, moment
 from forensics.text import counted, were
 
@@ -118,8 +118,7 @@ def _moments(db: duckdb.DuckDBPyConnection) -> Iterator[tuple[datetime, str, int
             yield row["time"], "the command path was brought onto the server", 8, row["locator"]
     installed = _rows(
         db,
-        f"SELECT time, {LOCATOR} AS locator FROM events WHERE event_action = 'service_install' AND time IS NOT NULL "
-        "AND (unmapped ILIKE '%tomcat%' OR unmapped LIKE '%//RS//%') ORDER BY ALL",
+        f"SELECT time, {LOCATOR} AS locator FROM events WHERE {TOMCAT_INSTALLED} AND time IS NOT NULL ORDER BY ALL",
     )
     for row in installed:
         if timedelta() <= births[0]["time"] - row["time"] <= _PREPARED:

@@ -32,6 +32,9 @@ TRAILING: Final = timedelta(seconds=30)
 CLOCK_STEP: Final = timedelta(seconds=5)
 """Time services correct the clock by less all the time; a step over it is told."""
 
+TOMCAT_INSTALLED: Final = "event_action = 'service_install' AND (unmapped ILIKE '%tomcat%' OR unmapped LIKE '%//RS//%')"
+"""SQL: a service was installed that is Tomcat's by its name, or by the switch with which procrun starts one."""
+
 HIDDEN: Final = (
     "len([x for x in string_split(coalesce(anonymity, ''), '; ') if x <> '' AND NOT ends_with(x, 'on the day')]) > 0"
 )

@@ -18,7 +18,7 @@ from forensics.analysis._ties import Tie, ties
 from forensics.analysis._traffic import count_traffic
 from forensics.analysis._united import United
 from forensics.analysis._uploads import find_uploads
-from forensics.analysis._words import because, reason
+from forensics.analysis._words import TOMCAT_INSTALLED, because, reason
 from forensics.answers import PEOPLE
 from forensics.instants import day_of
 from forensics.model import CONFIDENCES, Rule
@@ -158,8 +158,8 @@ def _server(db: duckdb.DuckDBPyConnection) -> _Server:
                (SELECT min(first) FROM _traffic) AS since, (SELECT max(last) FROM _traffic) AS until FROM born, users""")
     row = found.to_arrow_table().to_pylist()[0]
     find_uploads(db)
-    set_up = """SELECT time FROM _uploads WHERE time IS NOT NULL UNION ALL SELECT time FROM events WHERE time IS NOT NULL AND
-        event_action = 'service_install' AND (unmapped ILIKE '%tomcat%' OR unmapped LIKE '%//RS//%') ORDER BY time"""
+    set_up = f"""SELECT time FROM _uploads WHERE time IS NOT NULL UNION ALL
+        SELECT time FROM events WHERE {TOMCAT_INSTALLED} AND time IS NOT NULL ORDER BY time"""
     installed = tuple(time for (time,) in db.execute(set_up).fetchall())
     public = row["users"] if row["days"] >= _DAYS else 0
     return _Server(row["born"], public, row["locator"], row["since"], row["until"], installed)
