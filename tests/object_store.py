@@ -7,6 +7,8 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,15 @@ class Server:
     def stop(self) -> None:
         self.process.kill()
         self.process.wait()
+
+
+@contextmanager
+def bucket(name: str, url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Give the store with an empty bucket of that name, which goes with the block."""
+    made = point_to(url, monkeypatch)
+    made.mkdir(name)
+    yield made
+    made.rm(name, recursive=True)
 
 
 def point_to(url: str, monkeypatch: pytest.MonkeyPatch) -> Any:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from case_contents import contents
 from cluster import Cluster
-from object_store import SECRET, Server, point_to
+from object_store import SECRET, Server, bucket, point_to
 from typer.testing import CliRunner
 
 import forensics
@@ -37,10 +37,8 @@ LINES = [LINE % (n % 200, n // 60 % 60, n % 60, n % 9, n) for n in range(3000)]
 
 @pytest.fixture
 def store(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    made = point_to(server.url, monkeypatch)
-    made.mkdir("evidence")
-    yield made
-    made.rm("evidence", recursive=True)
+    with bucket("evidence", server.url, monkeypatch) as made:
+        yield made
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from case_contents import contents
 from cluster import Cluster
-from object_store import Server, point_to
+from object_store import Server, bucket, point_to
 from typer.testing import CliRunner
 
 import forensics
@@ -30,10 +30,8 @@ AT = "cases/2017/server-1"
 @pytest.fixture
 def store(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    made = point_to(server.url, monkeypatch)
-    made.mkdir("cases")
-    yield made
-    made.rm("cases", recursive=True)
+    with bucket("cases", server.url, monkeypatch) as made:
+        yield made
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from case_contents import contents
 from disk_images import LINE, LOG, ewf, ext, needs, partitioned, run
-from object_store import Server, point_to
+from object_store import Server, bucket
 
 import forensics
 from forensics import query, verifying
@@ -29,10 +29,8 @@ AT = "images/seized"
 
 @pytest.fixture
 def store(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    made = point_to(server.url, monkeypatch)
-    made.mkdir("images")
-    yield made
-    made.rm("images", recursive=True)
+    with bucket("images", server.url, monkeypatch) as made:
+        yield made
 
 
 @pytest.fixture
